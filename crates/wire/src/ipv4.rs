@@ -19,7 +19,7 @@ const PROTOCOL_OFFSET: usize = 9;
 const MAX_TOTAL_LEN: usize = 65_535;
 const DONT_FRAGMENT: u16 = 0x4000;
 const MORE_FRAGMENTS: u16 = 0x2000;
-const OFFSET_MASK: u16 = 0x1fff;
+pub(crate) const OFFSET_MASK: u16 = 0x1fff;
 
 const END: u8 = 0;
 const NOP: u8 = 1;

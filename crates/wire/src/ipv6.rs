@@ -4,6 +4,7 @@ mod extension;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use extension::skip as skip_extensions;
 pub use extension::{MAX_EXTENSIONS, MAX_OPTIONS};
 
 use core::net::Ipv6Addr;
@@ -16,6 +17,8 @@ pub const HEADER_LEN: usize = 40;
 
 const PAYLOAD_LENGTH_OFFSET: usize = 4;
 const NEXT_HEADER_OFFSET: usize = 6;
+pub(crate) const SRC_OFFSET: usize = 8;
+pub(crate) const DST_OFFSET: usize = 24;
 const FLOW_LABEL_MASK: u32 = 0x000f_ffff;
 
 /// Parses an IPv6 packet, walking its extension headers up to the upper layer, to No Next Header, or to a Fragment
@@ -31,15 +34,13 @@ pub fn parse(data: &[u8]) -> Result<IpPacket<'_>, ParseError> {
     if word >> 28 != 6 {
         return Err(ParseError::BadVersion);
     }
-    let payload_len = u16::from_be_bytes([fixed[PAYLOAD_LENGTH_OFFSET], fixed[PAYLOAD_LENGTH_OFFSET + 1]]);
-    let total_len = HEADER_LEN + usize::from(payload_len);
-    let packet = data.get(..total_len).ok_or(ParseError::BadTotalLength)?;
+    let packet = data.get(..total_len(fixed)).ok_or(ParseError::BadTotalLength)?;
     let chain = extension::walk(packet)?;
     let payload = if chain.protocol == Protocol::NO_NEXT_HEADER { &[] } else { &packet[chain.end..] };
     let traffic_class = (word >> 20) as u8;
     Ok(IpPacket {
-        src: address(fixed, 8).into(),
-        dst: address(fixed, 24).into(),
+        src: address(fixed, SRC_OFFSET).into(),
+        dst: address(fixed, DST_OFFSET).into(),
         protocol: chain.protocol,
         protocol_offset: chain.named_at,
         hop_limit: fixed[7],
@@ -48,14 +49,22 @@ pub fn parse(data: &[u8]) -> Result<IpPacket<'_>, ParseError> {
         header_len: chain.end,
         fragment: chain.fragment,
         payload,
-        total_len,
+        total_len: packet.len(),
         flow_label: word & FLOW_LABEL_MASK,
         source_routed: false,
         dont_fragment: true,
     })
 }
 
-fn address(fixed: &[u8; HEADER_LEN], at: usize) -> Ipv6Addr {
+/// Octets of the whole packet by its own header.
+#[inline]
+pub(crate) fn total_len(fixed: &[u8; HEADER_LEN]) -> usize {
+    let payload_len = [fixed[PAYLOAD_LENGTH_OFFSET], fixed[PAYLOAD_LENGTH_OFFSET + 1]];
+    HEADER_LEN + usize::from(u16::from_be_bytes(payload_len))
+}
+
+#[inline]
+pub(crate) fn address(fixed: &[u8; HEADER_LEN], at: usize) -> Ipv6Addr {
     let mut octets = [0; 16];
     octets.copy_from_slice(&fixed[at..at + 16]);
     Ipv6Addr::from(octets)

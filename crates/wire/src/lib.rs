@@ -15,11 +15,13 @@
 
 pub mod checksum;
 mod error;
+pub mod icmp;
 pub mod ip;
 pub mod ipv4;
 pub mod ipv6;
 mod seq;
 pub mod tcp;
+pub mod udp;
 
 pub use error::{ParameterProblem, ParseError};
 pub use ip::{Ecn, Protocol};

@@ -47,6 +47,30 @@ pub(super) fn walk(packet: &[u8]) -> Result<Chain, ParseError> {
     Ok(walk.at)
 }
 
+/// Steps over the extension headers of a quoted packet without judging them, as far as the quote goes. Returns the
+/// upper layer's protocol and where it begins.
+pub(crate) fn skip(fixed: &[u8; HEADER_LEN], quoted: &[u8]) -> Result<(Protocol, usize), ParseError> {
+    let mut protocol = Protocol(fixed[NEXT_HEADER_OFFSET]);
+    let mut start = HEADER_LEN;
+    for _ in 0..MAX_EXTENSIONS {
+        if !is_extension(protocol) {
+            return Ok((protocol, start));
+        }
+        let header =
+            quoted.get(start..).and_then(|rest| rest.first_chunk::<8>()).ok_or(ParseError::Truncated)?;
+        if protocol.0 == FRAGMENT && u16::from_be_bytes([header[2], header[3]]) & !7 != 0 {
+            return Err(ParseError::BadFragment);
+        }
+        start += extension_len(protocol, header);
+        protocol = Protocol(header[0]);
+    }
+    Err(ParseError::TooManyExtensions)
+}
+
+fn extension_len(protocol: Protocol, fixed: &[u8; 8]) -> usize {
+    if protocol.0 == FRAGMENT { 8 } else { 8 + usize::from(fixed[1]) * 8 }
+}
+
 const fn is_extension(protocol: Protocol) -> bool {
     matches!(protocol.0, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION_OPTIONS)
 }
@@ -75,8 +99,7 @@ impl Walk<'_> {
             return Err(problem(ParameterProblem::UNKNOWN_NEXT_HEADER, named_at));
         }
         let fixed = self.packet[start..].first_chunk::<8>().ok_or(ParseError::Truncated)?;
-        let len = if kind == FRAGMENT { 8 } else { 8 + usize::from(fixed[1]) * 8 };
-        let end = start + len;
+        let end = start + extension_len(Protocol(kind), fixed);
         let header = self.packet.get(start..end).ok_or(ParseError::Truncated)?;
         let fragment = match kind {
             ROUTING => {
