@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Seeded links between TCP endpoints, in virtual time.
+//!
+//! This crate owns what happens to a packet between two ends: the queue, the rate of the line, loss, duplication, delay
+//! and reordering ([`Link`], one direction of a link, configured by [`LinkConfig`]). It is driven in two ways:
+//!
+//! - [`heap::Pair`]: two [`Connection`](netstack_tcp::Connection)s on an event heap with a nanosecond clock. No Tokio, no
+//!   sockets, one thread: for sweeps over many seeds and for measuring the protocol.
+//! - [`device::pair`]: two [`Device`](netstack_device::Device)s for whole stacks under paused Tokio time.
+//!
+//! The same seed gives the same packets at the same instants; [`Trace`] is the number to compare.
+
+pub mod device;
+pub mod heap;
+mod impair;
+mod link;
+mod rng;
+mod trace;
+
+use std::time::Duration;
+
+pub use impair::{Jitter, QueueLimit};
+pub use link::{Fate, Link, LinkConfig, LinkStats};
+pub use rng::SimRng;
+pub use trace::Trace;
+
+/// Whole nanoseconds, as the links count time; 584 years at most.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,62 @@
+//! The queue in front of the line: drop-tail, bounded in bytes or in packets.
+
+use std::collections::VecDeque;
+
+/// How much may wait for the line. The packet that the line is sending does not wait and does not count.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum QueueLimit {
+    /// No bound: nothing is dropped for want of room.
+    #[default]
+    Unbounded,
+    /// At most so many bytes wait.
+    Bytes(usize),
+    /// At most so many packets wait.
+    Packets(usize),
+}
+
+/// Drop-tail queue: a packet that does not fit when it comes is dropped; what has been let in is sent in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue {
+    limit: QueueLimit,
+    /// When each waiting packet moves on to the line, and its size. Times never decrease.
+    waiting: VecDeque<(u64, usize)>,
+    bytes: usize,
+}
+
+impl Queue {
+    pub(crate) fn new(limit: QueueLimit) -> Self {
+        Self { limit, waiting: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Whether a packet of `len` bytes that finds the line busy until `free_at` may come in at `now`.
+    pub(crate) fn admits(&mut self, now: u64, free_at: u64, len: usize) -> bool {
+        while let Some(&(start, bytes)) = self.waiting.front() {
+            if start > now {
+                break;
+            }
+            self.waiting.pop_front();
+            self.bytes -= bytes;
+        }
+        if free_at <= now {
+            return true;
+        }
+        match self.limit {
+            QueueLimit::Unbounded => true,
+            QueueLimit::Bytes(limit) => self.bytes + len <= limit,
+            QueueLimit::Packets(limit) => self.waiting.len() < limit,
+        }
+    }
+
+    /// Takes in a packet that moves on to the line at `start`.
+    pub(crate) fn push(&mut self, now: u64, start: u64, len: usize) {
+        if start > now {
+            self.waiting.push_back((start, len));
+            self.bytes += len;
+        }
+    }
+
+    /// Bytes and packets that wait, as of the last `admits` or `push`.
+    pub(crate) fn depth(&self) -> (usize, usize) {
+        (self.bytes, self.waiting.len())
+    }
+}

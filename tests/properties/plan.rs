@@ -1,0 +1,206 @@
+//! The parameters of one case, all drawn from its seed.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use netstack_sim::heap::{EndpointConfig, Open, PairConfig};
+use netstack_sim::{Jitter, LinkConfig, QueueLimit, SimRng};
+use netstack_tcp::{Instant, TcpConfig};
+use netstack_wire::SeqNum;
+
+/// How an application goes about reading or writing.
+#[derive(Clone, Debug)]
+pub enum Pace {
+    /// At once, in pieces of up to so many bytes.
+    Greedy { piece: u64 },
+    /// A piece of up to so many bytes, then a pause of up to so long.
+    Paced { piece: u64, pause: Duration },
+    /// Nothing until so long after the handshake, then greedily.
+    Stalled { until: Duration },
+}
+
+/// When an application closes, once it has written everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// Shuts its half down at once.
+    Shutdown,
+    /// Shuts its half down this long after the handshake, or at once if that has passed.
+    ShutdownAt(Duration),
+    /// Shuts its half down after the peer's end of file.
+    AfterEof,
+    /// Drops both halves after the peer's end of file.
+    DropAfterEof,
+}
+
+/// What the application on one end does.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub seed: u64,
+    pub total: u64,
+    pub write: Pace,
+    pub read: Pace,
+    pub close: Close,
+}
+
+/// One case.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub seed: u64,
+    pub pair: PairConfig,
+    pub a: Script,
+    pub b: Script,
+}
+
+/// Cases that must be over this many bytes in one direction: 30 %.
+pub const LARGE: u64 = 256 * 1024;
+
+impl Case {
+    /// The case of `seed`.
+    pub fn new(seed: u64) -> Self {
+        let mut rng = SimRng::new(seed, 0x100);
+        let rng = &mut rng;
+        let small_buffers = rng.one_in(4);
+        let pair = pair(rng, seed, small_buffers);
+        let mut a = script(rng);
+        let mut b = script(rng);
+        sizes(rng, &mut a, &mut b);
+        closing(rng, &mut a, &mut b);
+        Self { seed, pair, a, b }
+    }
+
+    /// The same case with half the bytes; `None` if there is nothing left to halve.
+    pub fn halved(&self) -> Option<Self> {
+        let mut half = self.clone();
+        half.a.total /= 2;
+        half.b.total /= 2;
+        (half.a.total + half.b.total < self.a.total + self.b.total).then_some(half)
+    }
+}
+
+fn sizes(rng: &mut SimRng, a: &mut Script, b: &mut Script) {
+    if rng.below(100) < 31 {
+        let large = LARGE + 1 + rng.below(LARGE);
+        let other = if rng.one_in(2) { large } else { rng.below(20_000) };
+        (a.total, b.total) = if rng.one_in(2) { (large, other) } else { (other, large) };
+        return;
+    }
+    for script in [a, b] {
+        script.total = match rng.below(4) {
+            0 => 0,
+            1 => rng.below(100),
+            2 => rng.below(20_000),
+            _ => rng.below(150_000),
+        };
+    }
+}
+
+fn closing(rng: &mut SimRng, a: &mut Script, b: &mut Script) {
+    let at = Duration::from_millis(rng.below(3_000));
+    match rng.below(8) {
+        0 => a.close = Close::AfterEof,
+        1 => b.close = Close::AfterEof,
+        2 => a.close = Close::DropAfterEof,
+        3 => b.close = Close::DropAfterEof,
+        // Both at one instant after little data: the FINs cross.
+        4 => {
+            a.close = Close::ShutdownAt(at);
+            b.close = Close::ShutdownAt(at);
+        }
+        5 => a.close = Close::ShutdownAt(at),
+        _ => {}
+    }
+}
+
+fn script(rng: &mut SimRng) -> Script {
+    let write = match rng.below(5) {
+        0 => Pace::Greedy { piece: 1 + rng.below(200) },
+        1 => {
+            Pace::Paced { piece: 4_000 + rng.below(30_000), pause: Duration::from_micros(rng.below(30_000)) }
+        }
+        2 => Pace::Stalled { until: Duration::from_millis(rng.below(500)) },
+        _ => Pace::Greedy { piece: 1 + rng.below(65_536) },
+    };
+    let read = match rng.below(5) {
+        0 => Pace::Greedy { piece: 1 + rng.below(500) },
+        1 => {
+            Pace::Paced { piece: 2_000 + rng.below(20_000), pause: Duration::from_micros(rng.below(30_000)) }
+        }
+        2 => Pace::Stalled { until: Duration::from_millis(rng.below(4_000)) },
+        _ => Pace::Greedy { piece: u64::MAX },
+    };
+    Script { seed: rng.next_u64(), total: 0, write, read, close: Close::Shutdown }
+}
+
+fn pair(rng: &mut SimRng, seed: u64, small_buffers: bool) -> PairConfig {
+    let mut pair = PairConfig::new(seed);
+    if rng.one_in(8) {
+        let [a, b] = [1, 2].map(|host| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, host]));
+        let (a, b) = (SocketAddr::new(a, 40_000), SocketAddr::new(b, 7));
+        (pair.a.local, pair.a.remote, pair.b.local, pair.b.remote) = (a, b, b, a);
+    }
+    let mtu = [1500, 1500, 1500, 576, 1280, 9000][rng.below(6) as usize];
+    end(rng, &mut pair.a, mtu, small_buffers);
+    end(rng, &mut pair.b, mtu, small_buffers);
+    let delay = Duration::from_micros([50, 1_000, 10_000, 40_000, 150_000][rng.below(5) as usize]);
+    pair.a_to_b = link(rng, delay);
+    pair.b_to_a = if rng.one_in(2) { pair.a_to_b.clone() } else { link(rng, delay) };
+    if rng.one_in(8) {
+        // Both SYNs are under way before the first arrives.
+        pair.b.open = Open::Active(Instant::from_nanos(rng.below(40_000)));
+    }
+    pair
+}
+
+fn end(rng: &mut SimRng, end: &mut EndpointConfig, mtu: u16, small_buffers: bool) {
+    let mut tcp = TcpConfig::new();
+    let (receive, send) =
+        if small_buffers { (4_096, 4_096) } else { (4_096 << rng.below(9), 4_096 << rng.below(9)) };
+    tcp.recv_buffer(receive).send_buffer(send);
+    tcp.timestamps(!rng.one_in(4)).sack(!rng.one_in(4)).window_scaling(!rng.one_in(4));
+    tcp.nodelay(rng.one_in(2));
+    // Losses follow each other without end in some case out of ten thousand: nobody may give up.
+    tcp.user_timeout(None).syn_timeout(Duration::from_secs(3_600)).time_wait(Duration::from_secs(900));
+    end.tcp = Arc::new(tcp);
+    end.mtu = mtu;
+    end.ts_offset = rng.next_u64() as u32;
+    end.iss = if rng.one_in(2) {
+        SeqNum(0u32.wrapping_sub(1 + rng.below(65_536) as u32))
+    } else {
+        SeqNum(rng.next_u64() as u32)
+    };
+    if rng.one_in(2) {
+        end.max_payload = 1 + rng.below(20_000) as usize;
+    }
+}
+
+fn link(rng: &mut SimRng, delay: Duration) -> LinkConfig {
+    let mut link = LinkConfig::new();
+    link.delay(delay);
+    let permille = |rng: &mut SimRng, limit: u64| rng.below(limit + 1) as f64 / 1000.0;
+    match rng.below(4) {
+        0 => {}
+        1 | 2 => _ = link.loss(permille(rng, 50)),
+        _ => _ = link.loss(permille(rng, 200)),
+    }
+    if rng.one_in(3) {
+        link.duplicate(permille(rng, 100));
+    }
+    if rng.one_in(3) {
+        link.reorder(permille(rng, 200), delay * (1 + rng.below(3) as u32));
+    }
+    match rng.below(4) {
+        0 => _ = link.jitter(Jitter::Reordering(delay / 2)),
+        1 => _ = link.jitter(Jitter::Ordered(delay)),
+        _ => {}
+    }
+    if rng.one_in(3) {
+        link.rate(1_000_000 << rng.below(10));
+        match rng.below(3) {
+            0 => _ = link.queue(QueueLimit::Packets(2 + rng.below(100) as usize)),
+            1 => _ = link.queue(QueueLimit::Bytes(20_000 + rng.below(100_000) as usize)),
+            _ => {}
+        }
+    }
+    link
+}
