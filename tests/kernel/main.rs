@@ -1,1 +1,37 @@
-fn main() {}
+//! The stack against the Linux kernel's TCP, over a TUN device.
+//!
+//! Run it with `cargo test -p netstack-tests --test kernel`; arguments after `--` are those of libtest
+//! (a filter, `--list`, `--exact`, `--skip`, `--nocapture`). It needs neither root nor a set-up where
+//! user namespaces and `/dev/net/tun` are open to users; where they are not, each case is reported as
+//! skipped, with the reason. The kernel's end uses the congestion control that the machine is set to.
+
+mod bytes;
+mod cases;
+mod close;
+mod connect;
+mod forge;
+mod gate;
+mod harness;
+mod hostile;
+mod icmp;
+mod inject;
+#[path = "../../examples/echo/kernel_state.rs"]
+mod kernel_state;
+mod many;
+#[path = "../../examples/echo/pattern.rs"]
+mod pattern;
+mod reset;
+mod transfer;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Ok(target) = std::env::var(reset::VICTIM_VARIABLE) {
+        return reset::run_victim(&target);
+    }
+    match std::env::var(harness::CASE_VARIABLE) {
+        Ok(name) => world::run_case(&name),
+        Err(_) => harness::run_all(),
+    }
+}

@@ -1,0 +1,130 @@
+//! The client's part: the kernel's sockets, or those of a second stack.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_netstack::{Stack, TcpStream};
+
+use crate::pattern::Pattern;
+use crate::services::chargen_round;
+use crate::text::{grouped, hex};
+
+const BUFFER: usize = 256 * 1024;
+
+/// Whose TCP the client uses.
+#[derive(Clone, Debug)]
+pub(crate) enum Client {
+    Kernel,
+    Stack(Stack),
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// What an echo of many bytes came to.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) bytes: u64,
+    pub(crate) took: Duration,
+    pub(crate) sent: String,
+    pub(crate) returned: String,
+}
+
+impl Client {
+    async fn connect(&self, server: SocketAddr) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Self::Kernel => Box::new(tokio::net::TcpStream::connect(server).await?),
+            Self::Stack(stack) => Box::new(TcpStream::connect(stack, server).await?),
+        })
+    }
+
+    /// Connects, sends, closes its half, reads back, compares; with a `pause` between the steps, so that
+    /// each is seen by itself.
+    pub(crate) async fn echo(self, server: SocketAddr, bytes: usize, pause: Duration) -> io::Result<()> {
+        let mut sent = vec![0; bytes];
+        Pattern::new(1).fill(&mut sent);
+        let mut stream = self.connect(server).await?;
+        tokio::time::sleep(pause).await;
+        stream.write_all(&sent).await?;
+        tokio::time::sleep(pause).await;
+        stream.shutdown().await?;
+        let mut returned = Vec::with_capacity(bytes);
+        stream.read_to_end(&mut returned).await?;
+        check(returned == sent, || format!("the {bytes} bytes that came back are not those that were sent"))
+    }
+
+    /// Sends bytes that nobody wants, and reads the end.
+    pub(crate) async fn discard(self, server: SocketAddr, bytes: usize) -> io::Result<()> {
+        let mut stream = self.connect(server).await?;
+        stream.write_all(&vec![0x55; bytes]).await?;
+        stream.shutdown().await?;
+        let mut returned = Vec::new();
+        stream.read_to_end(&mut returned).await?;
+        check(returned.is_empty(), || format!("{} bytes came back from the discard service", returned.len()))
+    }
+
+    /// Reads the line of the daytime service; closes second.
+    pub(crate) async fn daytime(self, server: SocketAddr, pause: Duration) -> io::Result<String> {
+        let mut stream = self.connect(server).await?;
+        let mut line = String::new();
+        stream.read_to_string(&mut line).await?;
+        check(line.ends_with("\r\n"), || format!("the daytime service answered {line:?}"))?;
+        tokio::time::sleep(pause).await;
+        stream.shutdown().await?;
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// Reads from the chargen service, compares, and goes away while it still sends.
+    pub(crate) async fn chargen(self, server: SocketAddr, bytes: usize) -> io::Result<()> {
+        let mut stream = self.connect(server).await?;
+        let mut got = vec![0; bytes];
+        stream.read_exact(&mut got).await?;
+        let expected = chargen_round().into_iter().cycle();
+        check(expected.take(bytes).eq(got), || "the chargen service's characters are out of step".to_owned())
+    }
+
+    /// Sends and reads back at the same time, with a checksum over each direction.
+    pub(crate) async fn measure(self, server: SocketAddr, bytes: u64) -> io::Result<Measured> {
+        let stream = self.connect(server).await?;
+        let began = Instant::now();
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let sending = tokio::spawn(async move {
+            let (mut pattern, mut hash) = (Pattern::new(2), Sha256::new());
+            let mut buf = vec![0; BUFFER];
+            let mut left = bytes;
+            while left > 0 {
+                let n = left.min(BUFFER as u64) as usize;
+                pattern.fill(&mut buf[..n]);
+                hash.update(&buf[..n]);
+                writer.write_all(&buf[..n]).await?;
+                left -= n as u64;
+            }
+            writer.shutdown().await?;
+            io::Result::Ok(hex(&hash.finalize()))
+        });
+        let mut hash = Sha256::new();
+        let mut buf = vec![0; BUFFER];
+        let mut received = 0;
+        loop {
+            match reader.read(&mut buf).await? {
+                0 => break,
+                n => {
+                    hash.update(&buf[..n]);
+                    received += n as u64;
+                }
+            }
+        }
+        let took = began.elapsed();
+        let sent = sending.await.map_err(io::Error::other)??;
+        check(received == bytes, || format!("{} of {} bytes came back", grouped(received), grouped(bytes)))?;
+        Ok(Measured { bytes, took, sent, returned: hex(&hash.finalize()) })
+    }
+}
+
+fn check(holds: bool, complaint: impl FnOnce() -> String) -> io::Result<()> {
+    if holds { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, complaint())) }
+}

@@ -1,0 +1,190 @@
+//! The demonstration: a connection step by step, the other services, and a long echo.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use netstack_device::netns;
+use netstack_wire::tcp::TcpFlags;
+use tokio::runtime::{Builder, Handle};
+
+use crate::client::Client;
+use crate::ladder;
+use crate::services::{CHARGEN, DAYTIME, DISCARD, ECHO};
+use crate::stage::{CLIENT_V4, SERVER_V4, SERVER_V6, Stage};
+use crate::states;
+use crate::text::{grouped, wrapped};
+use crate::timeline::{Row, Timeline, rows};
+
+/// Between the client's steps, so that each is seen by itself.
+const PAUSE: Duration = Duration::from_millis(100);
+const LADDER_BYTES: usize = 10_000;
+const SERVICE_BYTES: usize = 1_000_000;
+const LONG: u64 = 1 << 30;
+
+/// Runs it all; the exit status tells whether every comparison held.
+pub(crate) fn run() -> ExitCode {
+    // Before any thread: a process with threads cannot enter a user namespace.
+    let private = netns::enter_private().map_err(io::Error::from);
+    let timeline = Timeline::default();
+    states::install(&timeline);
+    match play(private, timeline) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("The demonstration failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn play(private: io::Result<()>, timeline: Timeline) -> io::Result<()> {
+    // The client has a thread of its own, as another program would.
+    let clients = Builder::new_multi_thread().worker_threads(1).thread_name("client").enable_all().build()?;
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stage = match private {
+            Ok(()) => Stage::with_kernel(timeline.clone()).await,
+            Err(error) => Err(error),
+        };
+        let stage = match stage {
+            Ok(stage) => stage,
+            Err(error) => {
+                println!("The kernel cannot be the client here: {error}.\n");
+                println!("The same follows between two stacks in this process, over a device in memory.\n");
+                Stage::in_memory(timeline).await?
+            }
+        };
+        let show = Show { stage, clients: clients.handle().clone() };
+        show.step_by_step().await?;
+        show.other_services().await?;
+        show.long_echo().await
+    })
+}
+
+struct Show {
+    stage: Stage,
+    clients: Handle,
+}
+
+impl Show {
+    async fn client<F, T>(&self, future: F) -> io::Result<T>
+    where
+        F: Future<Output = io::Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.clients.spawn(future).await.map_err(io::Error::other)?
+    }
+
+    /// Runs a client's future and returns the segments that passed meanwhile.
+    async fn recorded<F, T>(&self, server: SocketAddr, future: F) -> io::Result<(T, Vec<Row>)>
+    where
+        F: Future<Output = io::Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.stage.timeline.record();
+        let outcome = self.client(future).await;
+        // The last ACK may still be on its way.
+        tokio::time::sleep(PAUSE).await;
+        let rows = rows(&self.stage.timeline.take(), server);
+        Ok((outcome?, rows))
+    }
+
+    async fn step_by_step(&self) -> io::Result<()> {
+        let server = SocketAddr::new(SERVER_V4, ECHO);
+        let (client, name) = (self.stage.client.clone(), self.stage.client_name());
+        let (_, rows) = self.recorded(server, client.echo(server, LADDER_BYTES, PAUSE)).await?;
+        let (opening, transfer, closing) = phases(&rows)?;
+
+        println!("{}", wrapped(INTRODUCTION, ""));
+        println!("{}", ladder::heading(&format!("{name}, {CLIENT_V4}"), "this stack", server));
+        println!("{}", ladder::idle("CLOSED", "LISTEN"));
+        print_lines(&ladder::rungs(opening));
+        println!("{}", wrapped(OPENING, INDENT));
+        print_lines(&ladder::folded(transfer));
+        let transfer = format!("{} bytes went there and came back; {TRANSFER}", grouped(LADDER_BYTES as u64));
+        println!("{}", wrapped(&transfer, INDENT));
+        print_lines(&ladder::rungs(closing));
+        println!("{}", wrapped(CLOSING, INDENT));
+        println!("{}", wrapped(&self.origin_of_states(), ""));
+        Ok(())
+    }
+
+    /// Where the states in the ladder come from.
+    fn origin_of_states(&self) -> String {
+        let left = match self.stage.client {
+            Client::Kernel => "the left one is what the kernel's /proc/net/tcp said right after the segment",
+            Client::Stack(_) => "the left one what the client's stack reported",
+        };
+        format!("States: the right one is what this stack reported; {left}.\n")
+    }
+
+    async fn other_services(&self) -> io::Result<()> {
+        let at = |address, port| SocketAddr::new(address, port);
+        let client = || self.stage.client.clone();
+
+        let server = at(SERVER_V4, DAYTIME);
+        let (line, rows) = self.recorded(server, client().daytime(server, PAUSE)).await?;
+        let (_, _, closing) = phases(&rows)?;
+        println!("{}", wrapped(&format!("daytime says {line:?} and closes first, so that TIME-WAIT is at this end:"), ""));
+        print_lines(&ladder::rungs(closing));
+        println!();
+
+        let bytes = grouped(SERVICE_BYTES as u64);
+        self.client(client().discard(at(SERVER_V4, DISCARD), SERVICE_BYTES)).await?;
+        println!("discard   took {bytes} bytes and gave none back");
+        self.client(client().chargen(at(SERVER_V4, CHARGEN), SERVICE_BYTES)).await?;
+        println!("chargen   sent {bytes} characters, each the right one, until the client left");
+        self.client(client().echo(at(SERVER_V6, ECHO), SERVICE_BYTES, Duration::ZERO)).await?;
+        println!("echo      over IPv6: {bytes} bytes came back as they were sent\n");
+        Ok(())
+    }
+
+    async fn long_echo(&self) -> io::Result<()> {
+        println!("echo of {} bytes ({}) ...", grouped(LONG), self.stage.conditions());
+        let client = self.stage.client.clone();
+        let measured = self.client(client.measure(SocketAddr::new(SERVER_V4, ECHO), LONG)).await?;
+        let seconds = measured.took.as_secs_f64();
+        let rate = measured.bytes as f64 * 8.0 / 1e9 / seconds;
+        println!("          {seconds:.2} s, {rate:.2} Gbit/s in each direction at once");
+        println!("          sha256 sent     {}", measured.sent);
+        println!("          sha256 returned {}", measured.returned);
+        if measured.sent != measured.returned {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the checksums differ"));
+        }
+        println!("          equal");
+        Ok(())
+    }
+}
+
+const INDENT: &str = "               ";
+
+const INTRODUCTION: &str = "One connection to the echo service of this process: each segment as it passed the \
+     device, with the state of both ends beside it. Time runs down. Sequence and acknowledgment numbers \
+     count from each end's first.\n";
+
+const OPENING: &str = "Three-way handshake: each end says with SYN where its numbers start, and learns with \
+     ACK that the other knows.";
+
+const TRANSFER: &str = "an ACK names the byte that its sender expects next.";
+
+const CLOSING: &str = "Four-way teardown: each direction ends by itself, with a FIN and its ACK. The end that \
+     closed first stays in TIME-WAIT for a minute, so that old segments cannot disturb a new connection; \
+     then it is CLOSED too.\n";
+
+/// The segments of the handshake, of the transfer and of the teardown.
+fn phases(rows: &[Row]) -> io::Result<(&[Row], &[Row], &[Row])> {
+    let incomplete = || io::Error::new(io::ErrorKind::InvalidData, "the capture lacks a part of the connection");
+    let is_third = |row: &Row| row.from_client && !row.header.flags.contains(TcpFlags::SYN);
+    let third = rows.iter().position(is_third).ok_or_else(incomplete)?;
+    let fin = |row: &Row| row.header.flags.contains(TcpFlags::FIN);
+    let first_fin = rows.iter().position(fin).filter(|&at| at > third).ok_or_else(incomplete)?;
+    Ok((&rows[..=third], &rows[third + 1..first_fin], &rows[first_fin..]))
+}
+
+fn print_lines(lines: &[String]) {
+    for line in lines {
+        println!("{line}");
+    }
+}

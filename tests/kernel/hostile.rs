@@ -1,0 +1,128 @@
+//! What must not disturb a transfer: garbage on the wire, and a link that goes away for a while.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::net::if_::if_nametoindex;
+use rtnetlink::LinkUnspec;
+use tokio::io::AsyncWriteExt;
+use tokio_netstack::TcpStream;
+
+use crate::bytes::{CHUNK, check, check_end, send};
+use crate::forge::forgeries;
+use crate::inject::Injector;
+use crate::world::{CaseResult, DEVICE, Failure, World, ensure, settle};
+
+/// Each way at once, while the hostile frames come in.
+const BYTES: u64 = 200_000_000;
+
+/// Garbage, cut, inconsistent and forged packets from the kernel's side: each is counted as a drop, and a
+/// transfer that runs at the same time is not disturbed.
+// req: MUST-3, MUST-7, MUST-63, R1122-1, R1122-2, R1122-4, R791-1, R8200-1, R8200-2
+pub(crate) async fn garbage(world: Arc<World>) -> CaseResult {
+    let (kernel, stack) = world.pair(7).await?;
+    let injector = injector(&world).await?;
+    let forged = forgeries(stack.peer_addr()?, stack.local_addr()?);
+
+    // On a quiet link first: one drop for each.
+    for forgery in &forged {
+        let before = drops(&world);
+        injector.send(&forgery.frame)?;
+        settle(&format!("drops after {:?}", forgery.name), before + 1, || drops(&world)).await?;
+    }
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let until = stop.clone();
+    let injecting = world.kernel.spawn_blocking(move || -> io::Result<u64> {
+        let mut sent = 0;
+        while !until.load(Ordering::Relaxed) {
+            for forgery in &forged {
+                injector.send(&forgery.frame)?;
+                sent += 1;
+            }
+            // A tenth of a second's worth of frames would fill the device's queue by itself.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(sent)
+    });
+    let before = drops(&world);
+    let moved = exchange(&world, kernel, stack).await;
+    stop.store(true, Ordering::Relaxed);
+    let sent = injecting.await??;
+    moved?;
+    let dropped = drops(&world) - before;
+    eprintln!("{sent} hostile frames sent during the transfer, {dropped} drops counted");
+    // Some find the device's queue full of the transfer's own packets.
+    ensure!(dropped > 100, "only {dropped} of {sent} hostile frames were counted as drops");
+    Ok(())
+}
+
+/// The link is down for five seconds in the middle of a transfer: it waits, and completes.
+// req: S-TMO-2, MUST-19
+pub(crate) async fn link_down(world: Arc<World>) -> CaseResult {
+    let (kernel, stack) = world.pair(7).await?;
+    let flapping = world.on_kernel(async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        set_link(false).await?;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        set_link(true).await
+    });
+    let began = Instant::now();
+    exchange(&world, kernel, stack).await?;
+    flapping.await??;
+    let took = began.elapsed();
+    ensure!(took > Duration::from_secs(5), "the transfer was over in {took:?}: before the link came up again");
+    Ok(())
+}
+
+async fn set_link(up: bool) -> Result<(), Failure> {
+    let (connection, handle, _) = rtnetlink::new_connection()?;
+    let task = tokio::spawn(connection);
+    let link = LinkUnspec::new_with_index(if_nametoindex(DEVICE)?);
+    let message = if up { link.up() } else { link.down() }.build();
+    let result = handle.link().set(message).execute().await;
+    task.abort();
+    Ok(result?)
+}
+
+/// Both ways at once, to the end of both streams.
+async fn exchange(world: &World, kernel: tokio::net::TcpStream, stack: TcpStream) -> CaseResult {
+    let client = world.on_kernel(async move {
+        let (mut reader, mut writer) = kernel.into_split();
+        let sending = async {
+            send(&mut writer, 1, BYTES, CHUNK).await?;
+            writer.shutdown().await
+        };
+        tokio::try_join!(sending, check(&mut reader, 2, BYTES, CHUNK))?;
+        check_end(&mut reader).await
+    });
+    let (mut reader, mut writer) = stack.into_split();
+    let sending = async {
+        send(&mut writer, 2, BYTES, CHUNK).await?;
+        writer.shutdown().await
+    };
+    tokio::try_join!(sending, check(&mut reader, 1, BYTES, CHUNK))?;
+    check_end(&mut reader).await?;
+    Ok(client.await??)
+}
+
+/// A packet socket on the device, which needs a packet to pass to learn the device's address.
+async fn injector(world: &World) -> Result<Injector, Failure> {
+    let index = if_nametoindex(DEVICE)? as usize;
+    let (from, to) = (SocketAddr::new(world.kernel_ip(), 0), world.at_stack(9));
+    let learning = world.kernel.spawn_blocking(move || Injector::learn(index));
+    let knocker = UdpSocket::bind(from)?;
+    while !learning.is_finished() {
+        // The answer, port unreachable, comes back as an error of a later call.
+        let _ = knocker.send_to(&[0], to);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(learning.await??)
+}
+
+fn drops(world: &World) -> u64 {
+    world.stack.counters().dropped()
+}

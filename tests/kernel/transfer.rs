@@ -1,0 +1,77 @@
+//! Bulk transfers in both directions at once, every byte compared.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use socket2::SockRef;
+use tokio::io::AsyncWriteExt;
+use tokio_netstack::TcpConfig;
+
+use crate::bytes::{CHUNK, check, check_end, send};
+use crate::world::{CaseResult, World};
+
+const FULL: u64 = 1_000_000_000;
+const SHORT: u64 = 200_000_000;
+
+/// 1 GB each way at once.
+// req: S-TEXT-1, S-ACK-4, MUST-2, SHLD-28
+pub(crate) async fn full(world: Arc<World>) -> CaseResult {
+    both_ways(&world, FULL, CHUNK, false).await
+}
+
+/// 200 MB each way at once.
+// req: S-TEXT-1, S-ACK-4, MUST-2, SHLD-28
+pub(crate) async fn short(world: Arc<World>) -> CaseResult {
+    both_ways(&world, SHORT, CHUNK, false).await
+}
+
+/// Bytes each way through buffers of 4 KiB at both ends: fewer than 1 GB, for the time it takes.
+const TINY_BYTES: u64 = 64_000_000;
+const TINY: usize = 4096;
+
+pub(crate) fn tiny_buffers(config: &mut TcpConfig) {
+    config.recv_buffer(TINY).send_buffer(TINY);
+}
+
+/// Both windows close all the time: neither end may drop the ACKs that the other sends at its edge.
+// req: S-SEQ-1, S-SEQ-2, S-SEQ-3, MUST-39
+pub(crate) async fn tiny(world: Arc<World>) -> CaseResult {
+    both_ways(&world, TINY_BYTES, TINY, true).await
+}
+
+async fn both_ways(world: &World, total: u64, chunk: usize, tiny: bool) -> CaseResult {
+    let mut listener = world.listen(7).await?;
+    let target = world.at_stack(7);
+    let began = Instant::now();
+    let client = world.on_kernel(async move {
+        let socket = if target.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
+        if tiny {
+            // The kernel doubles these for its own book-keeping.
+            SockRef::from(&socket).set_recv_buffer_size(TINY)?;
+            SockRef::from(&socket).set_send_buffer_size(TINY)?;
+        }
+        let (mut reader, mut writer) = socket.connect(target).await?.into_split();
+        let sending = tokio::spawn(async move {
+            send(&mut writer, 1, total, chunk).await?;
+            writer.shutdown().await
+        });
+        check(&mut reader, 2, total, chunk).await?;
+        check_end(&mut reader).await?;
+        sending.await.map_err(io::Error::other)?
+    });
+    let (stream, _) = listener.accept().await?;
+    let (mut reader, mut writer) = stream.into_split();
+    let sending = tokio::spawn(async move {
+        send(&mut writer, 2, total, chunk).await?;
+        writer.shutdown().await
+    });
+    check(&mut reader, 1, total, chunk).await?;
+    check_end(&mut reader).await?;
+    sending.await??;
+    client.await??;
+    let seconds = began.elapsed().as_secs_f64();
+    let megabits = total as f64 * 8.0 / 1e6 / seconds;
+    eprintln!("{total} bytes each way in {seconds:.1} s: {megabits:.0} Mbit/s each way");
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! What a case runs in: a private network namespace, a TUN device in it, the stack on the device's one
+//! side and the kernel's TCP on the other.
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use netstack_device::netns;
+use netstack_device::tun::{TunConfig, TunDevice};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
+use tokio_netstack::{Stack, TcpConfig, TcpListener, TcpStream};
+
+use crate::cases::{CASES, Case, Family, Flavour, Setup};
+use crate::gate::{Gate, Gated};
+use crate::harness::{SKIP_MARK, SKIP_STATUS};
+
+/// Why a case failed, for a person to read.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+pub(crate) type CaseResult = Result<(), Failure>;
+
+/// Fails the case with a message unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+).into());
+        }
+    };
+}
+pub(crate) use ensure;
+
+pub(crate) const DEVICE: &str = "nst0";
+const MTU: usize = 1500;
+
+/// The stack on its device, with the kernel on the other side.
+pub(crate) struct World {
+    pub(crate) stack: Stack,
+    pub(crate) gate: Gate,
+    pub(crate) family: Family,
+    /// A runtime of its own for the kernel's sockets, so that the stack's runtime does the stack's work alone.
+    pub(crate) kernel: Handle,
+}
+
+impl World {
+    pub(crate) fn stack_ip(&self) -> IpAddr {
+        match self.family {
+            Family::V4 => Ipv4Addr::new(192, 0, 2, 2).into(),
+            Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2).into(),
+        }
+    }
+
+    pub(crate) fn kernel_ip(&self) -> IpAddr {
+        match self.family {
+            Family::V4 => Ipv4Addr::new(192, 0, 2, 1).into(),
+            Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+        }
+    }
+
+    /// An address that the kernel neither has nor forwards to: packets there are never answered.
+    pub(crate) fn silent_ip(&self) -> IpAddr {
+        match self.family {
+            Family::V4 => Ipv4Addr::new(198, 51, 100, 9).into(),
+            Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 9).into(),
+        }
+    }
+
+    pub(crate) fn at_stack(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.stack_ip(), port)
+    }
+
+    pub(crate) async fn listen(&self, port: u16) -> io::Result<TcpListener> {
+        TcpListener::bind(&self.stack, self.at_stack(port)).await
+    }
+
+    /// Starts something on the kernel's side.
+    pub(crate) fn on_kernel<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send,
+    {
+        self.kernel.spawn(future)
+    }
+
+    /// A connection that the kernel opened to the stack: the kernel's end, and the stack's.
+    pub(crate) async fn pair(&self, port: u16) -> Result<(tokio::net::TcpStream, TcpStream), Failure> {
+        let mut listener = self.listen(port).await?;
+        let connecting = self.on_kernel(tokio::net::TcpStream::connect(self.at_stack(port)));
+        let (stream, _) = listener.accept().await?;
+        Ok((connecting.await??, stream))
+    }
+}
+
+/// The child's part of the harness: runs one case, and tells by the exit status how it went.
+pub(crate) fn run_case(name: &str) -> ExitCode {
+    let Some(case) = CASES.iter().find(|case| case.name == name) else {
+        eprintln!("there is no case {name:?}");
+        return ExitCode::FAILURE;
+    };
+    // Before any thread: a process with threads cannot enter a user namespace.
+    if let Err(error) = netns::enter_private() {
+        return refused(&error.into());
+    }
+    watch(case);
+    match drive(case) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stopped::Setup(error)) => refused(&error),
+        Err(Stopped::Case(error)) => {
+            eprintln!("{error}");
+            diagnose();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Stopped {
+    Setup(Failure),
+    Case(Failure),
+}
+
+fn drive(case: &Case) -> Result<(), Stopped> {
+    let setup = |error: io::Error| Stopped::Setup(error.into());
+    let kernel = Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(setup)?;
+    let runtime = runtime(case.setup.flavour).map_err(setup)?;
+    runtime.block_on(async {
+        let world = build(&case.setup, kernel.handle().clone()).await.map_err(Stopped::Setup)?;
+        let stack = world.stack.clone();
+        // Kept for the watchdog too, which prints it when a case hangs.
+        let _ = STACK.set(stack.clone());
+        (case.run)(Arc::new(world)).await.map_err(Stopped::Case)
+    })
+}
+
+fn runtime(flavour: Flavour) -> io::Result<Runtime> {
+    match flavour {
+        Flavour::CurrentThread => Builder::new_current_thread().enable_all().build(),
+        Flavour::MultiThread => Builder::new_multi_thread().worker_threads(2).enable_all().build(),
+    }
+}
+
+async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
+    let device: TunDevice = TunConfig::new(DEVICE)
+        .mtu(MTU)
+        .host_address("192.0.2.1/24".parse()?)
+        .host_address("2001:db8::1/64".parse()?)
+        .open()
+        .await?;
+    let gate = Gate::default();
+    let mut config = TcpConfig::new();
+    (setup.configure)(&mut config);
+    let stack = Stack::builder()
+        .device(Gated { device, gate: gate.clone() })
+        .address("192.0.2.2/24".parse()?)
+        .address("2001:db8::2/64".parse()?)
+        .tcp_config(config)
+        .build()?;
+    Ok(World { stack, gate, family: setup.family, kernel })
+}
+
+/// A machine that forbids namespaces or TUN devices has the case skipped; any other error fails it.
+fn refused(error: &Failure) -> ExitCode {
+    let forbidden = error.downcast_ref::<io::Error>().is_some_and(|error| {
+        use io::ErrorKind::{NotFound, PermissionDenied, StorageFull, Unsupported};
+        matches!(error.kind(), NotFound | PermissionDenied | StorageFull | Unsupported)
+    });
+    if forbidden {
+        println!("{SKIP_MARK}{error}");
+        ExitCode::from(SKIP_STATUS)
+    } else {
+        eprintln!("cannot set up the case: {error}");
+        ExitCode::FAILURE
+    }
+}
+
+static STACK: OnceLock<Stack> = OnceLock::new();
+
+/// Ends the process at the case's deadline, with all that helps to see where it hangs.
+fn watch(case: &Case) {
+    let deadline = case.deadline;
+    thread::spawn(move || {
+        thread::sleep(deadline);
+        eprintln!("not done after {} s", deadline.as_secs());
+        diagnose();
+        std::process::exit(1);
+    });
+}
+
+/// Prints the counters of the stack and the connections as the kernel sees them.
+fn diagnose() {
+    if let Some(stack) = STACK.get() {
+        eprintln!("the stack's counters: {:#?}", stack.counters());
+    }
+    for table in ["/proc/net/tcp", "/proc/net/tcp6", "/proc/net/dev", "/proc/net/snmp"] {
+        if let Ok(text) = std::fs::read_to_string(table) {
+            eprintln!("{table}:\n{text}");
+        }
+    }
+    // Where iproute2 is installed its view says more; it is not needed.
+    if let Ok(output) = Command::new("ss").args(["-tinma"]).output() {
+        eprintln!("ss -tinma:\n{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+/// Waits until `probe` gives `expected`, at most two seconds, for states that another thread moves.
+pub(crate) async fn settle<T, P>(what: &str, expected: T, mut probe: P) -> CaseResult
+where
+    T: PartialEq + std::fmt::Debug,
+    P: FnMut() -> T,
+{
+    let mut seen = probe();
+    for _ in 0..400 {
+        if seen == expected {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        seen = probe();
+    }
+    Err(format!("{what}: expected {expected:?}, still {seen:?} after 2 s").into())
+}
