@@ -1,0 +1,255 @@
+//! Settings of a connection, with their defaults and ranges.
+
+use core::time::Duration;
+
+/// Keep-alive probing (RFC 9293 3.8.4); off unless set (MUST-25).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Silence before the first probe. The standard's default is two hours (MUST-28).
+    pub idle: Duration,
+    /// Time between probes.
+    pub interval: Duration,
+    /// Unanswered probes after which the connection is given up, at least 1.
+    pub count: u8,
+}
+
+impl Default for KeepAlive {
+    /// Two hours, 75 s, 9 probes.
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(7200), interval: Duration::from_secs(75), count: 9 }
+    }
+}
+
+/// Settings of TCP, shared by the connections of a stack; build one, change what you need.
+///
+/// ```
+/// use core::time::Duration;
+/// use netstack_tcp::TcpConfig;
+///
+/// let mut config = TcpConfig::new();
+/// config.nodelay(true).recv_buffer(4 << 20).time_wait(Duration::from_secs(10));
+/// ```
+#[derive(Debug, Clone)]
+pub struct TcpConfig {
+    pub(crate) recv_buffer: u32,
+    pub(crate) send_buffer: u32,
+    pub(crate) nodelay: bool,
+    pub(crate) keepalive: Option<KeepAlive>,
+    pub(crate) user_timeout: Option<Duration>,
+    pub(crate) syn_timeout: Duration,
+    pub(crate) initial_rto: Duration,
+    pub(crate) min_rto: Duration,
+    pub(crate) max_rto: Duration,
+    pub(crate) ack_delay: Duration,
+    pub(crate) quick_acks: u8,
+    pub(crate) time_wait: Duration,
+    pub(crate) fin_wait2_timeout: Duration,
+    pub(crate) timestamps: bool,
+    pub(crate) sack: bool,
+    pub(crate) window_scaling: bool,
+    pub(crate) mss: u16,
+    pub(crate) dscp: u8,
+    pub(crate) hop_limit: u8,
+    pub(crate) challenge_acks: u8,
+    pub(crate) soft_errors: bool,
+}
+
+impl Default for TcpConfig {
+    fn default() -> Self {
+        Self {
+            recv_buffer: 1 << 20,
+            send_buffer: 1 << 20,
+            nodelay: false,
+            keepalive: None,
+            user_timeout: Some(Duration::from_secs(300)),
+            syn_timeout: Duration::from_secs(180),
+            initial_rto: Duration::from_secs(1),
+            min_rto: Duration::from_millis(200),
+            max_rto: Duration::from_secs(60),
+            ack_delay: Duration::from_millis(40),
+            quick_acks: 16,
+            time_wait: Duration::from_secs(60),
+            fin_wait2_timeout: Duration::from_secs(60),
+            timestamps: true,
+            sack: true,
+            window_scaling: true,
+            mss: u16::MAX,
+            dscp: 0,
+            hop_limit: 64,
+            challenge_acks: 10,
+            soft_errors: true,
+        }
+    }
+}
+
+impl TcpConfig {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Octets that may wait for the application to read, which bounds the window we announce. 1 KiB to 1 GiB;
+    /// default 1 MiB. Memory is used only for data that is there.
+    pub fn recv_buffer(&mut self, octets: usize) -> &mut Self {
+        self.recv_buffer = clamp_buffer(octets);
+        self
+    }
+
+    /// Octets written but not yet acknowledged that a connection holds. 1 KiB to 1 GiB; default 1 MiB.
+    pub fn send_buffer(&mut self, octets: usize) -> &mut Self {
+        self.send_buffer = clamp_buffer(octets);
+        self
+    }
+
+    /// Switches the Nagle algorithm off (MUST-17). Default: on.
+    pub fn nodelay(&mut self, on: bool) -> &mut Self {
+        self.nodelay = on;
+        self
+    }
+
+    /// Keep-alive probing. Default: none (MUST-25).
+    pub fn keepalive(&mut self, keepalive: Option<KeepAlive>) -> &mut Self {
+        self.keepalive = keepalive;
+        self
+    }
+
+    /// R2: how long data may stay without progress before the connection is given up (MUST-21); `None` is for ever.
+    /// Default five minutes (RFC 9293 3.9.1.1). A peer that answers zero-window probes is never given up (MUST-37).
+    pub fn user_timeout(&mut self, limit: Option<Duration>) -> &mut Self {
+        self.user_timeout = limit;
+        self
+    }
+
+    /// R2 for the handshake: how long a SYN is repeated. Default three minutes (MUST-23).
+    pub fn syn_timeout(&mut self, limit: Duration) -> &mut Self {
+        self.syn_timeout = limit;
+        self
+    }
+
+    /// Retransmission timeout before the first measurement. Default one second (RFC 6298 2.1).
+    pub fn initial_rto(&mut self, rto: Duration) -> &mut Self {
+        self.initial_rto = rto;
+        self
+    }
+
+    /// The least retransmission timeout. Default 200 ms: a deliberate deviation from the one second of RFC 6298 2.4,
+    /// as the common kernels make it: a second stalls every short path, and 200 ms lie above their delayed ACKs.
+    pub fn min_rto(&mut self, rto: Duration) -> &mut Self {
+        self.min_rto = rto;
+        self
+    }
+
+    /// The largest retransmission timeout, at least 60 s (RFC 6298 2.5). Default 60 s.
+    pub fn max_rto(&mut self, rto: Duration) -> &mut Self {
+        self.max_rto = rto.max(Duration::from_secs(60));
+        self
+    }
+
+    /// How long an ACK may wait for data to ride on; below 500 ms (MUST-40). Default 40 ms.
+    pub fn ack_delay(&mut self, delay: Duration) -> &mut Self {
+        self.ack_delay = delay.min(Duration::from_millis(499));
+        self
+    }
+
+    /// Segments at the start of a connection that are acknowledged at once, so that the peer's slow start does not
+    /// wait for our timer. Default 16.
+    pub fn quick_acks(&mut self, segments: u8) -> &mut Self {
+        self.quick_acks = segments;
+        self
+    }
+
+    /// The length of TIME-WAIT, 2 MSL. Default 60 s in all, as deployed stacks use it, where RFC 9293 3.6.1 says four
+    /// minutes.
+    pub fn time_wait(&mut self, length: Duration) -> &mut Self {
+        self.time_wait = length;
+        self
+    }
+
+    /// How long a connection that the application has dropped waits in FIN-WAIT-2 for the peer's FIN. Default 60 s.
+    pub fn fin_wait2_timeout(&mut self, limit: Duration) -> &mut Self {
+        self.fin_wait2_timeout = limit;
+        self
+    }
+
+    /// Offers the timestamps option (RFC 7323). Default: on.
+    pub fn timestamps(&mut self, on: bool) -> &mut Self {
+        self.timestamps = on;
+        self
+    }
+
+    /// Offers selective acknowledgments (RFC 2018). Default: on.
+    pub fn sack(&mut self, on: bool) -> &mut Self {
+        self.sack = on;
+        self
+    }
+
+    /// Offers window scaling (RFC 7323). Default: on.
+    pub fn window_scaling(&mut self, on: bool) -> &mut Self {
+        self.window_scaling = on;
+        self
+    }
+
+    /// An upper bound on the MSS that is announced and used. Default: what the device's MTU allows.
+    pub fn mss(&mut self, octets: u16) -> &mut Self {
+        self.mss = octets;
+        self
+    }
+
+    /// The differentiated services code point of what is sent, 0 to 63 (MUST-48). Default 0.
+    pub fn dscp(&mut self, dscp: u8) -> &mut Self {
+        self.dscp = dscp & 0x3f;
+        self
+    }
+
+    /// TTL or hop limit, 1 to 255 (MUST-49). Default 64.
+    pub fn hop_limit(&mut self, hops: u8) -> &mut Self {
+        self.hop_limit = hops.max(1);
+        self
+    }
+
+    /// Challenge ACKs that one connection sends in five seconds (RFC 5961 7). Default 10.
+    pub fn challenge_acks(&mut self, limit: u8) -> &mut Self {
+        self.challenge_acks = limit;
+        self
+    }
+
+    /// Whether soft errors (ICMP, R1) are reported (SHLD-20). Default: yes.
+    pub fn soft_errors(&mut self, on: bool) -> &mut Self {
+        self.soft_errors = on;
+        self
+    }
+
+    /// The receive buffer's size in octets.
+    #[must_use]
+    pub fn recv_buffer_size(&self) -> usize {
+        self.recv_buffer as usize
+    }
+
+    /// The send buffer's size in octets.
+    #[must_use]
+    pub fn send_buffer_size(&self) -> usize {
+        self.send_buffer as usize
+    }
+
+    /// Whether the Nagle algorithm is off.
+    #[must_use]
+    pub fn is_nodelay(&self) -> bool {
+        self.nodelay
+    }
+
+    /// The length of TIME-WAIT.
+    #[must_use]
+    pub fn time_wait_length(&self) -> Duration {
+        self.time_wait
+    }
+
+    /// The window scale that goes with the receive buffer: the least shift that can express it (RFC 7323 2.3).
+    pub(crate) fn window_shift(&self) -> u8 {
+        (0..=14).find(|shift| 0xffff << shift >= self.recv_buffer).unwrap_or(14)
+    }
+}
+
+fn clamp_buffer(octets: usize) -> u32 {
+    octets.clamp(1 << 10, 1 << 30) as u32
+}

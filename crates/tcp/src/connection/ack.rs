@@ -1,0 +1,200 @@
+//! Fifth: the ACK field (RFC 9293 3.10.7.4; RFC 5681, RFC 6298, RFC 5961 5).
+
+use core::ops::ControlFlow;
+use core::time::Duration;
+
+use netstack_wire::SeqNum;
+use netstack_wire::tcp::TcpFlags;
+
+use super::Connection;
+use crate::congestion::{Ack, Controller};
+use crate::segment::Segment;
+use crate::send::{AckKind, Timing};
+use crate::state::{CloseReason, State};
+use crate::time::Instant;
+use crate::time_wait::ts_clock;
+use crate::timer::Timer;
+
+impl Connection {
+    pub(super) fn check_ack(&mut self, now: Instant, seg: &Segment) -> ControlFlow<()> {
+        if !seg.has(TcpFlags::ACK) {
+            return ControlFlow::Break(());
+        }
+        if self.state == State::SynReceived {
+            if !self.acknowledges_syn(seg) {
+                // S-ACK-3
+                self.reset_due = Some(seg.header.ack);
+                return ControlFlow::Break(());
+            }
+            self.establish(now, seg);
+        }
+        let ack = seg.header.ack;
+        if ack.after(self.snd.max) || ack.before(self.snd.una - self.snd.wnd_max) {
+            // S-ACK-6, R5961-5
+            self.stats.unacceptable += 1;
+            self.challenge(now);
+            return ControlFlow::Break(());
+        }
+        let advanced = ack.after(self.snd.una);
+        if advanced {
+            self.soft_error = None;
+            self.take_new_ack(now, seg, ack);
+        } else if ack == self.snd.una && self.is_duplicate(seg) {
+            self.take_duplicate(now);
+        }
+        if advanced || self.is_window_news(seg) {
+            self.take_window(seg);
+        }
+        if self.snd.wnd == 0 && !self.orphaned && self.timers.is_armed(Timer::UserTimeout) {
+            // MUST-37: a peer that answers with a closed window is alive, and may keep it closed.
+            self.arm_user_timeout(now);
+        }
+        self.leave_on_fin_acked(now)
+    }
+
+    /// SND.UNA advances to `ack` (S-ACK-4).
+    fn take_new_ack(&mut self, now: Instant, seg: &Segment, ack: SeqNum) {
+        self.take_rtt_sample(now, seg, ack);
+        let mss = self.full_segment();
+        let snd = &mut self.snd;
+        let acked = ack.distance_from(snd.una);
+        let octets = acked.min(snd.buffer.len());
+        let cwnd = snd.congestion.cwnd();
+        // Slow start may double; avoidance grows only on a full window (R5681-16).
+        let used = if cwnd < snd.congestion.ssthresh() {
+            2 * u64::from(snd.flight_peak)
+        } else {
+            u64::from(snd.flight_peak + mss)
+        };
+        let cwnd_limited = used >= u64::from(cwnd);
+
+        snd.buffer.release(octets);
+        snd.una = ack;
+        snd.nxt = snd.nxt.max(ack);
+        // Kept close, so that it stays comparable while the sequence space wraps.
+        snd.small_end = snd.small_end.max(ack);
+        snd.retries = 0;
+        snd.probes = 0;
+        if snd.urgent.is_some_and(|up| !up.after(ack)) {
+            snd.urgent = None;
+        }
+        self.stats.bytes_acked += u64::from(octets);
+
+        let kind = snd.recovery.on_new_ack(ack, acked, mss);
+        match kind {
+            AckKind::Ordinary => snd.congestion.on_ack(Ack { acked, cwnd_limited }),
+            AckKind::Partial => {}
+            AckKind::Full => snd.congestion.on_recovered(snd.flight_size()),
+        }
+        if !snd.is_outstanding() {
+            self.timers.stop(Timer::Retransmit);
+            self.timers.stop(Timer::UserTimeout);
+            return;
+        }
+        if kind != AckKind::Partial || snd.recovery.takes_timer_restart() {
+            // R6298-8; in recovery only the first partial ACK does (R6582-4).
+            self.arm_retransmit(now);
+        }
+        self.arm_user_timeout(now);
+    }
+
+    /// RFC 6298 3: from the timed segment, or, where a retransmission spoiled that, from the timestamps.
+    fn take_rtt_sample(&mut self, now: Instant, seg: &Segment, ack: SeqNum) {
+        let rtt = match self.snd.timing {
+            Timing::Running { end, sent } if !ack.before(end) => Some(now - sent),
+            Timing::Running { .. } => return,
+            Timing::Spoiled => self.rtt_by_timestamp(now, seg),
+            Timing::Idle => None,
+        };
+        self.snd.timing = Timing::Idle;
+        if let Some(rtt) = rtt {
+            self.snd.rtt.sample(rtt, &self.config);
+        }
+    }
+
+    /// The age of the echoed timestamp; `None` if it was never sent by us (R7323-13).
+    fn rtt_by_timestamp(&self, now: Instant, seg: &Segment) -> Option<Duration> {
+        let ts = seg.header.options.timestamps.filter(|_| self.agreed.timestamps)?;
+        let age = ts_clock(now).wrapping_add(self.ts_offset).wrapping_sub(ts.ecr);
+        // Rounded up by the tick that the clock's steps hide.
+        let age = Duration::from_millis(u64::from(age) + 1);
+        (age <= now - self.syn_sent_at + Duration::from_millis(1)).then_some(age)
+    }
+
+    /// R5681-11: with SACK, new blocks; without, an empty segment that repeats ACK and window while data is in flight.
+    fn is_duplicate(&mut self, seg: &Segment) -> bool {
+        if self.snd.flight_size() == 0 {
+            return false;
+        }
+        if self.agreed.sack {
+            let una = self.snd.una;
+            let block = seg.header.options.sack.iter().find(|block| block.left.after(una));
+            return block.is_some_and(|block| self.snd.recovery.is_news(*block));
+        }
+        let window = self.scaled_window(seg);
+        seg.is_empty() && window == self.snd.wnd
+    }
+
+    fn take_duplicate(&mut self, now: Instant) {
+        self.stats.dup_acks += 1;
+        let mss = self.full_segment();
+        let snd = &mut self.snd;
+        if snd.recovery.on_duplicate(snd.una, mss) {
+            self.stats.fast_retransmits += 1;
+            // R5681-5: what limited transmit added is left out.
+            let flight = snd.flight_size().min(snd.congestion.cwnd());
+            snd.congestion.on_loss(flight);
+            snd.recovery.enter(snd.max, mss);
+            self.arm_retransmit(now);
+        }
+    }
+
+    /// S-ACK-7: newer by sequence number, or as new and not older by acknowledgment.
+    fn is_window_news(&self, seg: &Segment) -> bool {
+        let snd = &self.snd;
+        !seg.header.ack.before(snd.una)
+            && (snd.wl1.before(seg.header.seq)
+                || (snd.wl1 == seg.header.seq && !seg.header.ack.before(snd.wl2)))
+    }
+
+    fn scaled_window(&self, seg: &Segment) -> u32 {
+        let shift = if seg.has(TcpFlags::SYN) { 0 } else { self.agreed.snd_shift };
+        u32::from(seg.header.window) << shift
+    }
+
+    pub(super) fn take_window(&mut self, seg: &Segment) {
+        let snd = &mut self.snd;
+        snd.wl1 = seg.header.seq;
+        snd.wl2 = seg.header.ack;
+        let window = self.scaled_window(seg);
+        let snd = &mut self.snd;
+        if window > snd.wnd {
+            // The next transmission finds out whether a probe is still needed.
+            self.timers.stop(Timer::Persist);
+            snd.probes = 0;
+        }
+        snd.wnd = window;
+        snd.wnd_max = snd.wnd_max.max(window);
+    }
+
+    /// S-ACK-8 to S-ACK-10.
+    fn leave_on_fin_acked(&mut self, now: Instant) -> ControlFlow<()> {
+        let fin_acked = self.snd.fin_queued
+            && self.snd.buffer.len() == 0
+            && !self.snd.fin_is_next()
+            && !self.snd.is_outstanding();
+        if !fin_acked {
+            return ControlFlow::Continue(());
+        }
+        match self.state {
+            State::FinWait1 => self.enter_fin_wait2(now),
+            State::Closing => self.enter_time_wait(now),
+            State::LastAck => {
+                self.finish(CloseReason::Normal);
+                return ControlFlow::Break(());
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,297 @@
+//! SEGMENT ARRIVES in the synchronized states: the steps of RFC 9293 3.10.7.4 in their order, PAWS before them (RFC 7323
+//! 5.3). Each step says whether the segment goes on to the next.
+
+use core::ops::ControlFlow;
+use core::time::Duration;
+
+use bytes::Bytes;
+use netstack_wire::SeqNum;
+use netstack_wire::tcp::TcpFlags;
+
+use super::Connection;
+use crate::event::EventSet;
+use crate::recv::Text;
+use crate::segment::Segment;
+use crate::state::{CloseReason, IcmpNotice, State};
+use crate::time::Instant;
+use crate::time_wait::TimeWaitAction;
+use crate::timer::Timer;
+
+/// TS.Recent may be older than half the timestamp space after this much silence (R7323-18).
+const TS_RECENT_LIFETIME: Duration = Duration::from_secs(24 * 24 * 3600);
+
+impl Connection {
+    /// A segment arrived at `now`, the time at which the device was read. Its checksum is good, and it belongs to this
+    /// connection.
+    pub fn handle_segment(&mut self, now: Instant, mut seg: Segment) {
+        self.stats.segments_received += u64::from(seg.wire_segments());
+        // Each step's verdict matters to the steps after it only.
+        let _ = match self.state {
+            State::Closed => return,
+            State::SynSent => match self.arrive_in_syn_sent(now, &mut seg) {
+                ControlFlow::Continue(()) => self.arrive_text(now, seg),
+                done => done,
+            },
+            State::TimeWait => {
+                self.arrive_in_time_wait(now, &seg);
+                ControlFlow::Break(())
+            }
+            _ => self.arrive(now, seg),
+        };
+        self.check_invariants();
+    }
+
+    /// An ICMP error arrived that quotes the segment `seq` of this connection. It counts only while that segment is in
+    /// flight (RFC 5927 4.1); then a hard one ends an attempt to connect (SHLD-26), and any other is remembered as the
+    /// reason for a silence (MUST-47, MUST-56).
+    pub fn handle_icmp(&mut self, seq: SeqNum, notice: IcmpNotice) {
+        let in_flight = !seq.before(self.snd.una) && seq.before(self.snd.max);
+        if !in_flight || self.state == State::Closed {
+            return;
+        }
+        if self.state == State::SynSent && notice.is_hard() {
+            self.finish(CloseReason::Unreachable(notice));
+        } else if self.config.soft_errors {
+            self.soft_error = Some(notice);
+        }
+    }
+
+    fn arrive(&mut self, now: Instant, mut seg: Segment) -> ControlFlow<()> {
+        self.check_paws(now, &seg)?;
+        self.check_syn(now, &mut seg)?;
+        self.check_sequence(now, &mut seg)?;
+        self.check_reset(now, &seg)?;
+        self.check_ack(now, &seg)?;
+        self.arrive_text(now, seg)
+    }
+
+    /// The steps behind the ACK: URG, text, FIN.
+    fn arrive_text(&mut self, now: Instant, seg: Segment) -> ControlFlow<()> {
+        if !self.state.takes_text() {
+            if !seg.is_empty() {
+                // S-TEXT-2: what follows the peer's FIN is not taken; the ACK says where the stream ended.
+                self.rcv.ack.owe_one();
+            }
+            return ControlFlow::Break(());
+        }
+        self.process_urgent(&seg);
+        let fin = seg.has(TcpFlags::FIN).then(|| seg.header.seq + seg.payload.len() as u32);
+        self.process_text(now, &seg)?;
+        self.process_fin(now, fin)
+    }
+
+    fn arrive_in_time_wait(&mut self, now: Instant, seg: &Segment) {
+        let Some(mut record) = self.time_wait() else { return };
+        // A SYN that may reopen the tuple is the business of the table that holds the records; here it is old news.
+        if let TimeWaitAction::Reply(_) | TimeWaitAction::Reopen { .. } = record.handle_segment(now, seg) {
+            self.rcv.ack.owe_one();
+        }
+        self.timers.set(Timer::Lifetime, record.expires_at());
+    }
+
+    /// RFC 7323 5.3: R1 and what keeps TS.Recent current. A segment without the option passes (R7323-9, declined as Linux
+    /// does), and so does a RST (R7323-17).
+    fn check_paws(&mut self, now: Instant, seg: &Segment) -> ControlFlow<()> {
+        let Some(ts) = seg.header.options.timestamps.filter(|_| self.agreed.timestamps) else {
+            return ControlFlow::Continue(());
+        };
+        if seg.has(TcpFlags::RST) {
+            return ControlFlow::Continue(());
+        }
+        let age = ts.val.wrapping_sub(self.rcv.ts_recent) as i32;
+        if age < 0 && now - self.rcv.ts_recent_at < TS_RECENT_LIFETIME {
+            self.stats.paws_rejected += 1;
+            self.answer_unacceptable(now, seg);
+            return ControlFlow::Break(());
+        }
+        // R7323-12: the segment spans Last.ACK.sent.
+        if !seg.header.seq.after(self.rcv.last_ack_sent) {
+            self.rcv.ts_recent = ts.val;
+            self.rcv.ts_recent_at = now;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Fourth: SYN. In a synchronized state it earns a challenge ACK, wherever its sequence number lies (R5961-4,
+    /// S-SYN-2); so it stands before the sequence check.
+    fn check_syn(&mut self, now: Instant, seg: &mut Segment) -> ControlFlow<()> {
+        if !seg.has(TcpFlags::SYN) || seg.has(TcpFlags::RST) {
+            return ControlFlow::Continue(());
+        }
+        if self.state == State::SynReceived {
+            return self.syn_in_syn_received(now, seg);
+        }
+        self.challenge(now);
+        ControlFlow::Break(())
+    }
+
+    /// First: sequence number (S-SEQ-1 to S-SEQ-7). `adv` is R, the highest right edge ever announced.
+    fn check_sequence(&mut self, now: Instant, seg: &mut Segment) -> ControlFlow<()> {
+        let (seq, nxt, edge) = (seg.header.seq, self.rcv.nxt, self.rcv.adv);
+        let end = seq + seg.len();
+        // A FIN needs no room: alone it is acceptable where an empty segment is.
+        let acceptable = if seg.payload.is_empty() {
+            !end.before(nxt) && !seq.after(edge) && !(seg.has(TcpFlags::FIN) && seq.before(nxt))
+        } else {
+            end.after(nxt) && seq.before(edge)
+        };
+        if acceptable {
+            self.last_received = now;
+            self.keepalive_probes = 0;
+            self.trim(seg);
+            return ControlFlow::Continue(());
+        }
+        if seg.has(TcpFlags::RST) {
+            // S-SEQ-6, but for a RST at RCV.NXT whose text finds the window closed (MUST-66).
+            return if seq == nxt { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+        }
+        self.stats.unacceptable += 1;
+        if seq.before(nxt) {
+            if self.agreed.sack && !seg.payload.is_empty() {
+                self.rcv.report_duplicate(seq, seq + seg.payload.len() as u32);
+            }
+            self.answer_unacceptable(now, seg);
+            return ControlFlow::Break(());
+        }
+        // Above the edge only: its ACK, window and URG still count, its text does not (S-SEQ-2, S-SEQ-3).
+        self.answer_unacceptable(now, seg);
+        seg.payload = Bytes::new();
+        seg.header.flags = seg.header.flags.without(TcpFlags::FIN);
+        self.last_received = now;
+        ControlFlow::Continue(())
+    }
+
+    /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>` for a segment that is not acceptable (S-SEQ-5). One with text is a
+    /// retransmission whose sender waits for us; the rest may be noise, and is throttled (R5961-8).
+    fn answer_unacceptable(&mut self, now: Instant, seg: &Segment) {
+        if seg.payload.is_empty() && !seg.has(TcpFlags::FIN) {
+            self.challenge(now);
+        } else {
+            self.rcv.ack.owe();
+        }
+    }
+
+    /// Cuts off what lies outside the window (S-SEQ-7).
+    pub(super) fn trim(&mut self, seg: &mut Segment) {
+        let (seq, nxt, edge) = (seg.header.seq, self.rcv.nxt, self.rcv.adv);
+        if seg.payload.is_empty() {
+            return;
+        }
+        if seq.before(nxt) {
+            let known = nxt.distance_from(seq).min(seg.payload.len() as u32);
+            if self.agreed.sack {
+                self.rcv.report_duplicate(seq, seq + known);
+            }
+            seg.payload = seg.payload.slice(known as usize..);
+            seg.header.seq = seq + known;
+            // The sender waits for an ACK that got lost.
+            self.rcv.ack.owe_one();
+        }
+        let room = edge.distance_from(seg.header.seq) as usize;
+        if seg.payload.len() > room {
+            seg.payload.truncate(room);
+            seg.header.flags = seg.header.flags.without(TcpFlags::FIN);
+            self.rcv.ack.owe_one();
+        }
+    }
+
+    /// Second: RST (RFC 5961 3.2).
+    fn check_reset(&mut self, now: Instant, seg: &Segment) -> ControlFlow<()> {
+        if !seg.has(TcpFlags::RST) {
+            return ControlFlow::Continue(());
+        }
+        if seg.header.seq != self.rcv.nxt {
+            // R5961-3 inside the window, R5961-1 at its edge.
+            if seg.header.seq.before(self.rcv.adv) {
+                self.challenge(now);
+            }
+            return ControlFlow::Break(());
+        }
+        // S-RST-1 to S-RST-4
+        let reason = match self.state {
+            State::SynReceived if !self.passive => CloseReason::Refused,
+            _ => CloseReason::Reset,
+        };
+        self.finish(reason);
+        ControlFlow::Break(())
+    }
+
+    /// An ACK that makes a real peer show itself, by this connection's own allowance (RFC 5961 7).
+    pub(super) fn challenge(&mut self, now: Instant) {
+        self.rcv.ack.take_challenge(now, self.config.challenge_acks);
+    }
+
+    /// Sixth: URG (S-URG-1, MUST-31, MUST-62).
+    fn process_urgent(&mut self, seg: &Segment) {
+        if !seg.has(TcpFlags::URG) {
+            return;
+        }
+        let up = seg.header.seq + u32::from(seg.header.urgent);
+        let read_to = self.rcv.nxt;
+        if up.after(read_to) && self.rcv.urgent.is_none_or(|known| up.after(known)) {
+            self.rcv.urgent = Some(up);
+            self.events.raise(EventSet::URGENT);
+        }
+    }
+
+    /// Seventh: text (S-TEXT-1).
+    fn process_text(&mut self, now: Instant, seg: &Segment) -> ControlFlow<()> {
+        if seg.payload.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        if self.orphaned {
+            // SHLD-3: nobody is left to read it.
+            self.abort();
+            return ControlFlow::Break(());
+        }
+        let seq = seg.header.seq;
+        let data = match self.rcv.fin {
+            // Text above a FIN that was seen contradicts it.
+            Some(fin) if !seq.before(fin) => return ControlFlow::Break(()),
+            Some(fin) => seg.payload.slice(..seg.payload.len().min(fin.distance_from(seq) as usize)),
+            None => seg.payload.clone(),
+        };
+        let wire = seg.wire_segments();
+        let largest = if seg.gso_size == 0 { data.len() } else { usize::from(seg.gso_size) };
+        let full = if largest >= usize::from(self.rcv.mss) { wire } else { 0 };
+        self.rcv.mss = self.rcv.mss.max(largest.min(usize::from(self.path_mss)) as u16);
+        let before = self.rcv.nxt;
+        match self.rcv.insert(seq, data, &self.config) {
+            Text::InOrder { filled } => {
+                self.stats.bytes_received += u64::from(self.rcv.nxt.distance_from(before));
+                if filled {
+                    self.rcv.ack.owe();
+                }
+                if self.rcv.ack.on_text(wire, full) && !self.timers.is_armed(Timer::DelayedAck) {
+                    self.timers.set(Timer::DelayedAck, now + self.config.ack_delay);
+                }
+            }
+            Text::OutOfOrder => {
+                self.stats.out_of_order += 1;
+                self.rcv.ack.owe();
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Eighth: FIN, acted on once all before it has arrived (S-FIN-2, S-FIN-3).
+    fn process_fin(&mut self, now: Instant, fin: Option<SeqNum>) -> ControlFlow<()> {
+        if let Some(fin) = fin.filter(|fin| self.rcv.fin.is_none() && !fin.before(self.rcv.nxt)) {
+            self.rcv.fin = Some(fin);
+            self.rcv.ack.owe_one();
+        }
+        if !self.rcv.take_fin() {
+            return ControlFlow::Continue(());
+        }
+        self.rcv.ack.owe_one();
+        self.events.raise(EventSet::PEER_CLOSED);
+        match self.state {
+            State::Established => self.enter(State::CloseWait),
+            // Our FIN is not acknowledged, or the ACK step would have left FIN-WAIT-1 (S-FIN-5).
+            State::FinWait1 => self.enter(State::Closing),
+            State::FinWait2 => self.enter_time_wait(now),
+            _ => {}
+        }
+        ControlFlow::Break(())
+    }
+}

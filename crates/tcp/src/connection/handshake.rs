@@ -1,0 +1,135 @@
+//! Opening: active, passive and simultaneous (RFC 9293 3.5, 3.10.1, 3.10.7.3).
+
+use core::ops::ControlFlow;
+use std::sync::Arc;
+
+use netstack_wire::tcp::TcpFlags;
+
+use super::{Connection, Opening};
+use crate::config::TcpConfig;
+use crate::congestion::Controller;
+use crate::event::EventSet;
+use crate::negotiate::SynRecord;
+use crate::segment::Segment;
+use crate::state::{CloseReason, State};
+use crate::time::Instant;
+use crate::timer::Timer;
+
+impl Connection {
+    /// Active OPEN: a connection in SYN-SENT, whose SYN leaves by [`poll_transmit`](Self::poll_transmit) (S-OPEN-1).
+    #[must_use]
+    pub fn connect(now: Instant, opening: Opening, config: Arc<TcpConfig>) -> Self {
+        let mut connection = Self::new(now, opening, config, State::SynSent);
+        connection.timers.set(Timer::UserTimeout, now + connection.config.syn_timeout);
+        connection
+    }
+
+    /// Answers a SYN that came to a listener: a connection in SYN-RECEIVED, whose SYN-ACK leaves by
+    /// [`poll_transmit`](Self::poll_transmit) (S-LISTEN-3).
+    #[must_use]
+    pub fn accept(now: Instant, syn: &SynRecord, opening: Opening, config: Arc<TcpConfig>) -> Self {
+        let mut connection = Self::new(now, opening, config, State::SynReceived);
+        connection.passive = true;
+        connection.timers.set(Timer::UserTimeout, now + connection.config.syn_timeout);
+        connection.take_syn(now, syn);
+        connection
+    }
+
+    /// The peer's SYN is here: takes its sequence number, options and window.
+    fn take_syn(&mut self, now: Instant, syn: &SynRecord) {
+        self.agreed.agree(syn);
+        self.rcv.start(syn.irs);
+        self.snd.set_mss(&self.agreed, self.path_mss);
+        self.snd.wnd = u32::from(syn.window);
+        self.snd.wnd_max = self.snd.wnd;
+        self.snd.wl1 = syn.irs;
+        self.snd.wl2 = self.snd.iss;
+        if let Some(ts_val) = syn.ts_val {
+            self.rcv.ts_recent = ts_val;
+            self.rcv.ts_recent_at = now;
+        }
+    }
+
+    /// SYN-SENT: the steps of RFC 9293 3.10.7.3.
+    pub(super) fn arrive_in_syn_sent(&mut self, now: Instant, seg: &mut Segment) -> ControlFlow<()> {
+        let acked = seg.has(TcpFlags::ACK);
+        if acked && !self.acknowledges_syn(seg) {
+            // S-SYNSENT-1, S-SYNSENT-3
+            if !seg.has(TcpFlags::RST) {
+                self.reset_due = Some(seg.header.ack);
+            }
+            return ControlFlow::Break(());
+        }
+        if seg.has(TcpFlags::RST) {
+            // S-SYNSENT-2: with an acceptable ACK only
+            if acked {
+                self.finish(CloseReason::Refused);
+            }
+            return ControlFlow::Break(());
+        }
+        if !seg.has(TcpFlags::SYN) {
+            return ControlFlow::Break(());
+        }
+        let syn = SynRecord::from_segment(self.tuple, seg, now);
+        self.take_syn(now, &syn);
+        if !acked {
+            // MUST-10, S-SYNSENT-5: simultaneous open
+            self.enter(State::SynReceived);
+            self.syn_due = true;
+            return ControlFlow::Break(());
+        }
+        self.establish(now, seg);
+        // S-SYNSENT-6: the handshake's ACK leaves at once, and text on the SYN-ACK is taken.
+        self.rcv.ack.owe_one();
+        seg.header.seq += 1;
+        self.rcv.adv = self.rcv.nxt + self.syn_window();
+        self.trim(seg);
+        ControlFlow::Continue(())
+    }
+
+    /// Whether the ACK of `seg` covers our SYN and nothing that was never sent.
+    pub(super) fn acknowledges_syn(&self, seg: &Segment) -> bool {
+        seg.header.ack.after(self.snd.una) && seg.header.ack.before_eq(self.snd.max)
+    }
+
+    /// SYN-RECEIVED: a SYN is a repetition, the other half of a simultaneous open, or noise (S-SEQ-8, S-SYN-1).
+    pub(super) fn syn_in_syn_received(&mut self, now: Instant, seg: &mut Segment) -> ControlFlow<()> {
+        if seg.header.seq != self.rcv.irs {
+            self.challenge(now);
+            return ControlFlow::Break(());
+        }
+        if seg.has(TcpFlags::ACK) && self.acknowledges_syn(seg) {
+            // The peer's SYN-ACK of a simultaneous open: its SYN is known, its ACK is news.
+            seg.header.seq += 1;
+            return ControlFlow::Continue(());
+        }
+        self.syn_due = true;
+        ControlFlow::Break(())
+    }
+
+    /// Our SYN is acknowledged by `seg`: the connection is open (S-ACK-2, S-SYNSENT-4).
+    pub(super) fn establish(&mut self, now: Instant, seg: &Segment) {
+        let lost = self.syns_sent > 1;
+        if lost {
+            self.snd.rtt.handshake_was_retransmitted();
+        } else {
+            self.snd.rtt.sample(now - self.syn_sent_at, &self.config);
+        }
+        self.snd.una = self.snd.iss + 1;
+        self.snd.nxt = self.snd.una;
+        self.snd.retries = 0;
+        self.syn_due = false;
+        let full = self.full_segment();
+        self.snd.congestion.start(full, lost);
+        self.timers.stop(Timer::Retransmit);
+        self.timers.stop(Timer::UserTimeout);
+        self.take_window(seg);
+        self.enter(State::Established);
+        self.events.raise(EventSet::CONNECTED);
+        self.soft_error = None;
+        self.arm_keepalive(now);
+        if self.snd.fin_queued {
+            self.enter(State::FinWait1);
+        }
+    }
+}

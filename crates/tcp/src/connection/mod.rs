@@ -1,0 +1,478 @@
+//! The transmission control block and its owner's interface (RFC 9293 3.3.1, 3.10.1 to 3.10.6).
+
+mod ack;
+mod arrival;
+mod handshake;
+mod output;
+#[cfg(test)]
+mod tests;
+mod timeout;
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use netstack_wire::SeqNum;
+use netstack_wire::tcp::TcpFlags;
+
+use crate::config::{KeepAlive, TcpConfig};
+use crate::congestion::Controller;
+use crate::event::{Event, EventSet};
+use crate::info::{TcpInfo, TcpStats};
+use crate::negotiate::Negotiated;
+use crate::recv::RecvHalf;
+use crate::segment::Segment;
+use crate::send::SendHalf;
+use crate::state::{CloseReason, IcmpNotice, State};
+use crate::time::Instant;
+use crate::time_wait::TimeWait;
+use crate::timer::{Timer, TimerTable};
+use crate::tuple::FourTuple;
+
+/// What a new connection needs from outside: its name and its secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// The connection's name.
+    pub tuple: FourTuple,
+    /// Initial send sequence number, from [`IsnGenerator::isn`](crate::IsnGenerator::isn).
+    pub iss: SeqNum,
+    /// Offset of the timestamp clock, from [`IsnGenerator::ts_offset`](crate::IsnGenerator::ts_offset).
+    pub ts_offset: u32,
+    /// MTU of the device, octets of an IP packet; at least 68 counts.
+    pub mtu: u16,
+}
+
+/// The sending half is closed: nothing more can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteError;
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the sending half of the connection is closed")
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+/// One TCP connection as a pure state machine: the transmission control block ("TCB") of RFC 9293.
+///
+/// It reads no clock, does no I/O and draws no random numbers: its output is a function of what it was made with and of
+/// the inputs with their times. Four kinds of method, told apart by name:
+///
+/// - *inputs* `handle_*`: a segment arrived, a deadline passed, an ICMP error came;
+/// - *commands*: what the application wants ([`write`](Self::write), [`read`](Self::read),
+///   [`shutdown_write`](Self::shutdown_write), [`close`](Self::close), [`abort`](Self::abort), `set_*`);
+/// - *outputs* `poll_*`: segments to send, the next deadline, events;
+/// - getters.
+///
+/// After any input or command call [`poll_transmit`](Self::poll_transmit) until it gives `None`, then
+/// [`poll_event`](Self::poll_event) until it gives `None`, fetch what can be [`read`](Self::read), and arm a timer for
+/// [`poll_timeout`](Self::poll_timeout). A batch of segments may be handled before the first poll; the ACK then covers
+/// all of it (MUST-59).
+///
+/// ```
+/// use std::sync::Arc;
+/// use netstack_tcp::{Connection, FourTuple, Instant, Opening, State, TcpConfig};
+/// use netstack_wire::SeqNum;
+///
+/// let tuple = FourTuple::new("192.0.2.1:50000".parse()?, "192.0.2.2:7".parse()?);
+/// let opening = Opening { tuple, iss: SeqNum(1), ts_offset: 0, mtu: 1500 };
+/// let mut connection = Connection::connect(Instant::ZERO, opening, Arc::new(TcpConfig::new()));
+///
+/// let mut payload = Vec::new();
+/// let syn = connection.poll_transmit(Instant::ZERO, &mut payload, usize::MAX).expect("a SYN is due");
+/// assert_eq!(syn.header.options.mss, Some(1460));
+/// assert_eq!(connection.state(), State::SynSent);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+pub struct Connection {
+    tuple: FourTuple,
+    config: Arc<TcpConfig>,
+    state: State,
+    /// Opened by a SYN from the peer (MUST-11).
+    passive: bool,
+    snd: SendHalf,
+    rcv: RecvHalf,
+    agreed: Negotiated,
+    timers: TimerTable,
+    events: EventSet,
+    close_reason: CloseReason,
+    /// TCP payload octets, options included, that a packet of the device's MTU carries.
+    path_mss: u16,
+    ts_offset: u32,
+    nodelay: bool,
+    /// Both halves were given up by the application; only the peer still matters.
+    orphaned: bool,
+    /// A SYN or SYN-ACK is to be sent.
+    syn_due: bool,
+    /// SYNs or SYN-ACKs sent.
+    syns_sent: u8,
+    syn_sent_at: Instant,
+    /// A RST with this sequence number is to be sent, without any change of state.
+    reset_due: Option<SeqNum>,
+    keepalive: Option<KeepAlive>,
+    keepalive_due: bool,
+    keepalive_probes: u8,
+    last_received: Instant,
+    user_timeout: Option<Duration>,
+    soft_error: Option<IcmpNotice>,
+    dscp: u8,
+    hop_limit: u8,
+    stats: TcpStats,
+}
+
+const _: () = assert!(size_of::<Connection>() <= 960, "small connections are a promise of the stack");
+
+impl Connection {
+    fn new(now: Instant, opening: Opening, config: Arc<TcpConfig>, state: State) -> Self {
+        let Opening { tuple, iss, ts_offset, mtu } = opening;
+        let path_mss = (usize::from(mtu).max(68) - tuple.ip_header_len().min(40) - 20) as u16;
+        let path_mss = path_mss.min(config.mss).max(1);
+        let agreed = Negotiated::offer(&config, &tuple);
+        Self {
+            tuple,
+            state,
+            passive: false,
+            snd: SendHalf::new(iss, path_mss.min(agreed.peer_mss), &config),
+            rcv: RecvHalf::new(&config),
+            agreed,
+            timers: TimerTable::new(),
+            events: EventSet::default(),
+            close_reason: CloseReason::Normal,
+            path_mss,
+            ts_offset,
+            nodelay: config.nodelay,
+            orphaned: false,
+            syn_due: true,
+            syns_sent: 0,
+            syn_sent_at: now,
+            reset_due: None,
+            keepalive: config.keepalive,
+            keepalive_due: false,
+            keepalive_probes: 0,
+            last_received: now,
+            user_timeout: config.user_timeout,
+            soft_error: None,
+            dscp: config.dscp,
+            hop_limit: config.hop_limit,
+            stats: TcpStats::default(),
+            config,
+        }
+    }
+
+    // ---- Commands ----
+
+    /// SEND (RFC 9293 3.10.2): queues `data` behind what was written before. Takes all of it; the caller keeps to
+    /// [`send_space`](Self::send_space). Before the connection is open the data waits (S-SEND-1).
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] after [`shutdown_write`](Self::shutdown_write), [`close`](Self::close), or the connection's end.
+    pub fn write(&mut self, data: Bytes) -> Result<(), WriteError> {
+        if self.snd.fin_queued || matches!(self.state, State::Closed | State::TimeWait) {
+            return Err(WriteError);
+        }
+        self.snd.buffer.push(data);
+        Ok(())
+    }
+
+    /// Marks all that was written so far as urgent: segments up to its end carry URG (MUST-30, MUST-62).
+    pub fn mark_urgent(&mut self) {
+        if self.snd.buffer.len() > 0 {
+            self.snd.urgent = Some(self.snd.data_end());
+        }
+    }
+
+    /// Octets that may be written now without passing the send buffer's limit.
+    #[must_use]
+    pub fn send_space(&self) -> usize {
+        self.config.send_buffer.saturating_sub(self.snd.buffer.len()) as usize
+    }
+
+    /// Octets written and not acknowledged.
+    #[must_use]
+    pub fn send_queued(&self) -> usize {
+        self.snd.buffer.len() as usize
+    }
+
+    /// RECEIVE (RFC 9293 3.10.3): the next piece of data in order. It counts against the window until
+    /// [`set_unread`](Self::set_unread) says that the application has consumed it.
+    pub fn read(&mut self) -> Option<Bytes> {
+        self.rcv.fetch()
+    }
+
+    /// Says how many octets given out by [`read`](Self::read) the application has not consumed yet. The window opens
+    /// accordingly; an update leaves when it is worth a segment (MUST-39).
+    pub fn set_unread(&mut self, octets: usize) {
+        self.rcv.set_unread(u32::try_from(octets).unwrap_or(u32::MAX));
+    }
+
+    /// The level of unread octets at or below which a window update would leave: the owner calls
+    /// [`set_unread`](Self::set_unread) when the application has read down to it. `None` while no update is owed.
+    #[must_use]
+    pub fn window_update_below(&self) -> Option<usize> {
+        if !self.state.takes_text() {
+            return None;
+        }
+        self.rcv.update_below(&self.config, self.agreed.rcv_shift).map(|level| level as usize)
+    }
+
+    /// CLOSE of the sending half (RFC 9293 3.10.4): a FIN follows what was written (S-CLOSE-1). Reading goes on. Before
+    /// the connection is open the FIN waits until it is (S-CLOSE-3).
+    pub fn shutdown_write(&mut self) {
+        if self.snd.fin_queued {
+            return;
+        }
+        match self.state {
+            State::Established => self.enter(State::FinWait1),
+            State::CloseWait => self.enter(State::LastAck),
+            State::SynSent | State::SynReceived => {}
+            _ => return,
+        }
+        self.snd.fin_queued = true;
+    }
+
+    /// The application gives up both halves. Data that it has not read turns the close into a RST, and so does data that
+    /// arrives later (SHLD-3); else the close is in order, and bounded in time.
+    pub fn close(&mut self, now: Instant) {
+        if self.state == State::SynSent {
+            self.finish(CloseReason::Aborted);
+            return;
+        }
+        if self.rcv.buffered() > 0 {
+            self.abort();
+            return;
+        }
+        self.orphaned = true;
+        self.shutdown_write();
+        if self.state == State::FinWait2 {
+            self.timers.set(Timer::Lifetime, now + self.config.fin_wait2_timeout);
+        }
+    }
+
+    /// ABORT (RFC 9293 3.10.5): tells the peer by RST where there is a peer to tell, and ends.
+    pub fn abort(&mut self) {
+        if self.state.abort_sends_reset() {
+            self.reset_due = Some(self.snd.ack_seq());
+        }
+        if self.state != State::Closed {
+            self.finish(CloseReason::Aborted);
+        }
+    }
+
+    /// Switches the Nagle algorithm off or on (MUST-17).
+    pub fn set_nodelay(&mut self, on: bool) {
+        self.nodelay = on;
+    }
+
+    /// Sets keep-alive probing for this connection (MUST-24, MUST-27).
+    pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<KeepAlive>) {
+        self.keepalive = keepalive;
+        self.keepalive_probes = 0;
+        self.timers.stop(Timer::KeepAlive);
+        if self.state.is_synchronized() {
+            self.arm_keepalive(now);
+        }
+    }
+
+    /// Sets R2 for this connection (MUST-21); `None` is for ever. It counts from the next progress on.
+    pub fn set_user_timeout(&mut self, limit: Option<Duration>) {
+        self.user_timeout = limit;
+    }
+
+    /// Sets the differentiated services code point, 0 to 63 (MUST-48, SHLD-21).
+    pub fn set_dscp(&mut self, dscp: u8) {
+        self.dscp = dscp & 0x3f;
+    }
+
+    /// Sets TTL or hop limit, 1 to 255 (MUST-49).
+    pub fn set_hop_limit(&mut self, hops: u8) {
+        self.hop_limit = hops.max(1);
+    }
+
+    // ---- Outputs ----
+
+    /// The earliest deadline; call [`handle_timeout`](Self::handle_timeout) when it is reached.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// The next thing to know, each once.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.take(self.close_reason)
+    }
+
+    // ---- Getters ----
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The connection's name.
+    #[must_use]
+    pub fn tuple(&self) -> FourTuple {
+        self.tuple
+    }
+
+    /// Whether the peer opened it.
+    #[must_use]
+    pub fn is_passive(&self) -> bool {
+        self.passive
+    }
+
+    /// Whether the peer's FIN arrived in order: nothing follows what can be read.
+    #[must_use]
+    pub fn peer_closed(&self) -> bool {
+        self.rcv.fin.is_some_and(|fin| self.rcv.nxt.after(fin))
+    }
+
+    /// Why the connection ended, once it has.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        (self.state == State::Closed).then_some(self.close_reason)
+    }
+
+    /// Octets below the right edge that we announced: what the peer may send now.
+    #[must_use]
+    pub fn right_edge_room(&self) -> usize {
+        self.rcv.window() as usize
+    }
+
+    /// Octets from what the application reads next to the end of the peer's urgent data; 0 when there is none (MUST-33).
+    #[must_use]
+    pub fn urgent_remaining(&self) -> usize {
+        self.rcv.urgent_remaining() as usize
+    }
+
+    /// Whether the Nagle algorithm is off.
+    #[must_use]
+    pub fn nodelay(&self) -> bool {
+        self.nodelay
+    }
+
+    /// Whether `seg` would complete the handshake: then a place in the accept queue has to be free, or the segment is to
+    /// be dropped.
+    #[must_use]
+    pub fn completes_handshake(&self, seg: &Segment) -> bool {
+        self.state == State::SynReceived
+            && seg.has(TcpFlags::ACK)
+            && !seg.has(TcpFlags::RST)
+            && self.acknowledges_syn(seg)
+    }
+
+    /// The record that stands for the connection in TIME-WAIT.
+    #[must_use]
+    pub fn time_wait(&self) -> Option<TimeWait> {
+        (self.state == State::TimeWait).then(|| TimeWait {
+            tuple: self.tuple,
+            snd_nxt: self.snd.max,
+            rcv_nxt: self.rcv.nxt,
+            window: (self.rcv.window() >> self.agreed.rcv_shift).min(0xffff) as u16,
+            timestamps: self.agreed.timestamps,
+            ts_recent: self.rcv.ts_recent,
+            ts_offset: self.ts_offset,
+            length: self.config.time_wait,
+            expires_at: self.timers.next().unwrap_or(Instant::ZERO),
+        })
+    }
+
+    /// The connection's figures.
+    #[must_use]
+    pub fn info(&self) -> TcpInfo {
+        let ssthresh = self.snd.congestion.ssthresh();
+        TcpInfo {
+            state: self.state,
+            timestamps: self.agreed.timestamps,
+            sack: self.agreed.sack,
+            snd_wscale: self.agreed.snd_shift,
+            rcv_wscale: self.agreed.rcv_shift,
+            mss: self.full_segment(),
+            cwnd: self.snd.congestion.cwnd(),
+            ssthresh: (ssthresh != u32::MAX).then_some(ssthresh),
+            snd_wnd: self.snd.wnd,
+            rcv_wnd: self.rcv.window(),
+            in_flight: self.snd.flight_size(),
+            unsent: self.snd.unsent(),
+            unread: self.rcv.buffered(),
+            srtt: self.snd.rtt.srtt(),
+            rttvar: self.snd.rtt.rttvar(),
+            min_rtt: self.snd.rtt.min_rtt(),
+            rto: self.snd.rtt.rto(&self.config),
+            in_recovery: self.snd.recovery.is_active(),
+            retries: self.snd.retries,
+            soft_error: self.soft_error,
+            stats: self.stats,
+        }
+    }
+
+    // ---- Changes of state ----
+
+    /// The one way from state to state.
+    fn enter(&mut self, next: State) {
+        debug_assert!(self.state.may_become(next), "{} must not become {next}", self.state);
+        tracing::debug!(from = self.state.name(), to = next.name(), "state");
+        self.state = next;
+    }
+
+    /// Ends the connection: timers stop, queues are flushed, the owner is told.
+    fn finish(&mut self, reason: CloseReason) {
+        self.enter(State::Closed);
+        self.timers.stop_all();
+        self.snd.buffer.clear();
+        if reason != CloseReason::Normal {
+            self.rcv.clear();
+        }
+        self.close_reason = reason;
+        self.events.raise(EventSet::CLOSED);
+    }
+
+    /// Both FINs are acknowledged: 2 MSL remain (S-FIN-6).
+    fn enter_time_wait(&mut self, now: Instant) {
+        self.enter(State::TimeWait);
+        self.timers.stop_all();
+        self.timers.set(Timer::Lifetime, now + self.config.time_wait);
+    }
+
+    /// Our FIN is acknowledged, the peer's has not come (S-ACK-8).
+    fn enter_fin_wait2(&mut self, now: Instant) {
+        self.enter(State::FinWait2);
+        if self.orphaned {
+            self.timers.set(Timer::Lifetime, now + self.config.fin_wait2_timeout);
+        }
+    }
+
+    /// Payload octets of a full segment with the options that every segment carries.
+    fn full_segment(&self) -> u32 {
+        self.snd.effective_mss(if self.agreed.timestamps { 12 } else { 0 })
+    }
+
+    /// What holds after every input (design: invariants of the core).
+    fn check_invariants(&self) {
+        let snd = &self.snd;
+        debug_assert!(snd.una.before_eq(snd.nxt) && snd.nxt.before_eq(snd.max), "una <= nxt <= max");
+        debug_assert!(self.rcv.nxt.before_eq(self.rcv.adv), "text is never taken beyond the announced edge");
+        debug_assert!(
+            snd.flight_size() == 0
+                || !self.state.sends_text()
+                || self.timers.is_armed(Timer::Retransmit)
+                || snd.recovery.resend_head,
+            "a deadline is armed while octets are in flight"
+        );
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("tuple", &self.tuple)
+            .field("state", &self.state)
+            .field("snd", &self.snd)
+            .field("rcv", &self.rcv)
+            .field("agreed", &self.agreed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,325 @@
+//! What leaves: SYN, text, FIN, probes, ACKs, resets (RFC 9293 3.8, 3.10.2; RFC 5681).
+
+use bytes::Bytes;
+use netstack_wire::Ecn;
+use netstack_wire::SeqNum;
+use netstack_wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
+
+use super::Connection;
+use crate::congestion::Controller;
+use crate::segment::{MAX_PAYLOAD, Transmit};
+use crate::send::Timing;
+use crate::state::State;
+use crate::time::Instant;
+use crate::time_wait::ts_clock;
+use crate::timer::Timer;
+
+/// What the next segment with text or FIN is.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    at: SeqNum,
+    len: u32,
+    fin: bool,
+}
+
+impl Connection {
+    /// The next segment to send at `now`, its payload slices in `payload` (cleared first; at most
+    /// [`MAX_SLICES`](crate::MAX_SLICES)). It carries up to `max_payload` octets, which may be several segments of the wire:
+    /// then [`Transmit::gso_size`] says where to cut. Call until it gives `None`.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        payload: &mut Vec<Bytes>,
+        max_payload: usize,
+    ) -> Option<Transmit> {
+        payload.clear();
+        if let Some(seq) = self.reset_due.take() {
+            return Some(self.reset(now, seq));
+        }
+        match self.state {
+            State::Closed => return None,
+            State::SynSent | State::SynReceived if self.syn_due => return Some(self.transmit_syn(now)),
+            State::SynSent => return None,
+            _ => {}
+        }
+        if self.state.sends_text()
+            && let Some(text) = self.transmit_text(now, payload, max_payload)
+        {
+            return Some(text);
+        }
+        if core::mem::take(&mut self.keepalive_due) {
+            // SHLD-12: below what the peer expects, so that it answers.
+            return Some(self.transmit_ack(now, self.snd.una - 1));
+        }
+        let update = self.state.takes_text() && self.rcv.update_is_due(&self.config, self.agreed.rcv_shift);
+        (self.rcv.ack.is_due() || update).then(|| self.transmit_ack(now, self.snd.ack_seq()))
+    }
+
+    // ---- SYN ----
+
+    fn transmit_syn(&mut self, now: Instant) -> Transmit {
+        self.syn_due = false;
+        self.syns_sent = self.syns_sent.saturating_add(1);
+        if self.syns_sent == 1 {
+            self.syn_sent_at = now;
+        }
+        self.snd.nxt = self.snd.iss + 1;
+        self.snd.max = self.snd.nxt;
+        self.arm_retransmit(now);
+        let answers = self.state == State::SynReceived;
+        let window = self.syn_window();
+        if answers {
+            self.rcv.adv = self.rcv.nxt + window;
+            self.note_ack_sent();
+        }
+        // R7323-11: nothing to echo on the first SYN.
+        let ts = self.timestamp(now, if answers { self.rcv.ts_recent } else { 0 });
+        // MUST-67: the MSS announced leaves options out of account; it is what the device takes.
+        let options = self.agreed.syn_options(self.path_mss, ts);
+        let flags = if answers { TcpFlags::SYN | TcpFlags::ACK } else { TcpFlags::SYN };
+        let ack = if answers { self.rcv.nxt } else { SeqNum(0) };
+        let header = TcpHeader { window: window as u16, options, ack, ..self.header(self.snd.iss, flags) };
+        self.transmit(header, 0)
+    }
+
+    /// The window of a SYN, never scaled (R7323-3).
+    pub(super) fn syn_window(&self) -> u32 {
+        self.config.recv_buffer.min(0xffff)
+    }
+
+    // ---- Text and FIN ----
+
+    fn transmit_text(
+        &mut self,
+        now: Instant,
+        payload: &mut Vec<Bytes>,
+        max_payload: usize,
+    ) -> Option<Transmit> {
+        let force = core::mem::take(&mut self.snd.force);
+        let resend = core::mem::take(&mut self.snd.recovery.resend_head);
+        if !resend && !self.snd.has_unsent() {
+            return None;
+        }
+        // The blocks are taken only once a segment really leaves.
+        let options_len = self.options_len();
+        let mss = self.snd.effective_mss(options_len);
+        let plan = if resend {
+            Some(self.plan_resend(mss))
+        } else {
+            self.restart_after_idle(now);
+            self.plan_new(mss, max_payload.min(MAX_PAYLOAD), force)
+        };
+        let Some(plan) = plan else {
+            if self.snd.flight_size() == 0 && !self.timers.is_armed(Timer::Persist) {
+                self.arm_persist(now);
+            }
+            return None;
+        };
+        let len = self.snd.slices(plan.at, plan.len, payload);
+        // More slices than one segment takes: the rest follows, and so does the FIN.
+        let plan = Plan { len, fin: plan.fin && len == plan.len, ..plan };
+        Some(self.transmit_plan(now, plan, mss))
+    }
+
+    /// Fast retransmit: the segment at SND.UNA, whatever the windows say.
+    fn plan_resend(&self, mss: u32) -> Plan {
+        let len = self.snd.buffer.len().min(mss).min(self.snd.max.distance_from(self.snd.una));
+        let fin = self.snd.fin_queued && len == self.snd.buffer.len();
+        Plan { at: self.snd.una, len, fin }
+    }
+
+    /// What may leave at SND.NXT now: bounded by both windows (R5681-8), held back by Nagle (SHLD-7) and silly-window
+    /// avoidance (MUST-38).
+    fn plan_new(&self, mss: u32, max_payload: usize, force: bool) -> Option<Plan> {
+        let snd = &self.snd;
+        let (unsent, flight) = (snd.unsent(), snd.flight_size());
+        let window = snd.usable_window();
+        let cwnd = snd.congestion.cwnd().saturating_add(snd.recovery.allowance(mss));
+        let room = if flight == 0 { cwnd.max(mss) } else { cwnd.saturating_sub(flight) };
+        let limit = window.min(room).min(max_payload as u32);
+        if force && window == 0 {
+            // MUST-36: one octet beyond the window, or the FIN that found it closed.
+            return Some(Plan { at: snd.nxt, len: unsent.min(1), fin: unsent == 0 });
+        }
+        let mut len = unsent.min(limit);
+        let tail = len % mss;
+        if tail > 0 && !self.may_send_short(len, tail, room, force) {
+            len -= tail;
+        }
+        let fin = snd.fin_queued && len == unsent && window > len;
+        (len > 0 || fin).then_some(Plan { at: snd.nxt, len, fin })
+    }
+
+    /// Whether a segment short of the MSS may leave: `tail` octets at the end of the `len` that could.
+    fn may_send_short(&self, len: u32, tail: u32, room: u32, force: bool) -> bool {
+        let snd = &self.snd;
+        if force {
+            return true;
+        }
+        if len == snd.unsent() {
+            // All there is (MUST-60). Nagle holds it back while an earlier short segment is unacknowledged.
+            return self.nodelay
+                || snd.fin_queued
+                || !snd.small_end.after(snd.una)
+                || snd.small_end.after(snd.nxt);
+        }
+        // The peer's window, not ours, cut it short: half of the largest window is worth a segment.
+        len < room && tail >= snd.wnd_max / 2
+    }
+
+    /// R5681-15.
+    fn restart_after_idle(&mut self, now: Instant) {
+        let snd = &mut self.snd;
+        if !snd.is_outstanding()
+            && snd.last_sent != Instant::ZERO
+            && now - snd.last_sent > snd.rtt.rto(&self.config)
+        {
+            snd.congestion.on_idle();
+        }
+    }
+
+    fn transmit_plan(&mut self, now: Instant, plan: Plan, mss: u32) -> Transmit {
+        let Plan { at, len, fin } = plan;
+        let end = at + len + u32::from(fin);
+        self.note_sent(now, plan, end, mss);
+        let mut flags = TcpFlags::ACK;
+        if len > 0 && at + len == self.snd.data_end() {
+            // MUST-61
+            flags = flags | TcpFlags::PSH;
+        }
+        if fin {
+            flags = flags | TcpFlags::FIN;
+        }
+        let mut header = TcpHeader { options: self.options(now), ..self.header(at, flags) };
+        if let Some(up) = self.snd.urgent.filter(|up| up.after(at)) {
+            header.flags = header.flags | TcpFlags::URG;
+            header.urgent = up.distance_from(at).min(0xffff) as u16;
+        }
+        header.window = self.rcv.announce(&self.config, self.agreed.rcv_shift);
+        self.note_ack_sent();
+        Transmit { gso_size: if len > mss { mss as u16 } else { 0 }, ..self.transmit(header, len) }
+    }
+
+    /// The books of a segment with text or FIN that leaves now.
+    fn note_sent(&mut self, now: Instant, plan: Plan, end: SeqNum, mss: u32) {
+        let Plan { at, len, .. } = plan;
+        let snd = &mut self.snd;
+        self.stats.bytes_sent += u64::from(len);
+        if at.before(snd.max) {
+            self.stats.bytes_retransmitted += u64::from(len.min(snd.max.distance_from(at)));
+            snd.timing = Timing::Spoiled;
+        } else if snd.timing == Timing::Idle {
+            snd.timing = Timing::Running { end, sent: now };
+        }
+        if len % mss != 0 {
+            snd.small_end = at + len;
+        }
+        snd.last_sent = now;
+        let probe = at == snd.nxt && end.after(snd.window_end());
+        snd.max = snd.max.max(end);
+        if probe {
+            // A probe is not in flight: the octet is sent again once the window takes it.
+            self.stats.window_probes += 1;
+            self.arm_persist(now);
+            return;
+        }
+        self.timers.stop(Timer::Persist);
+        if at == snd.nxt {
+            snd.nxt = end;
+        }
+        let flight = snd.flight_size();
+        if flight > snd.flight_peak || !snd.flight_peak_end.after(snd.una) {
+            snd.flight_peak = flight;
+            snd.flight_peak_end = snd.max;
+        }
+        if !self.timers.is_armed(Timer::Retransmit) {
+            self.arm_retransmit(now);
+        }
+        if !self.timers.is_armed(Timer::UserTimeout) {
+            self.arm_user_timeout(now);
+        }
+    }
+
+    // ---- ACKs, probes, resets ----
+
+    fn transmit_ack(&mut self, now: Instant, seq: SeqNum) -> Transmit {
+        let mut header = TcpHeader { options: self.options(now), ..self.header(seq, TcpFlags::ACK) };
+        header.window = if self.state == State::SynReceived {
+            self.syn_window() as u16
+        } else {
+            self.rcv.announce(&self.config, self.agreed.rcv_shift)
+        };
+        self.note_ack_sent();
+        self.transmit(header, 0)
+    }
+
+    fn note_ack_sent(&mut self) {
+        self.rcv.ack.on_ack_sent();
+        self.rcv.last_ack_sent = self.rcv.nxt;
+        self.timers.stop(Timer::DelayedAck);
+    }
+
+    /// `<SEQ=seq><CTL=RST>`, with timestamps where they are in use (R7323-8).
+    fn reset(&mut self, now: Instant, seq: SeqNum) -> Transmit {
+        let options = TcpOptions { timestamps: self.timestamps(now), ..TcpOptions::default() };
+        let header = TcpHeader { ack: SeqNum(0), options, ..self.header(seq, TcpFlags::RST) };
+        self.transmit(header, 0)
+    }
+
+    // ---- Headers ----
+
+    fn header(&self, seq: SeqNum, flags: TcpFlags) -> TcpHeader {
+        TcpHeader {
+            src_port: self.tuple.local().port(),
+            dst_port: self.tuple.remote().port(),
+            seq,
+            ack: self.rcv.nxt,
+            flags,
+            window: 0,
+            urgent: 0,
+            options: TcpOptions::default(),
+        }
+    }
+
+    fn transmit(&mut self, header: TcpHeader, len: u32) -> Transmit {
+        let full = self.full_segment();
+        self.stats.segments_sent += if len <= full { 1 } else { u64::from(len.div_ceil(full)) };
+        Transmit {
+            header,
+            payload_len: len as usize,
+            gso_size: 0,
+            ecn: Ecn::NotEct,
+            dscp: self.dscp,
+            hop_limit: self.hop_limit,
+        }
+    }
+
+    fn timestamp(&self, now: Instant, ecr: u32) -> Timestamps {
+        Timestamps { val: ts_clock(now).wrapping_add(self.ts_offset), ecr }
+    }
+
+    fn timestamps(&self, now: Instant) -> Option<Timestamps> {
+        self.agreed.timestamps.then(|| self.timestamp(now, self.rcv.ts_recent))
+    }
+
+    /// The options of a segment that carries an ACK.
+    fn options(&mut self, now: Instant) -> TcpOptions {
+        let mut options = TcpOptions { timestamps: self.timestamps(now), ..TcpOptions::default() };
+        if self.agreed.sack && self.rcv.has_sack_blocks() {
+            let room = if options.timestamps.is_some() { 3 } else { 4 };
+            options.sack = self.rcv.take_sack_blocks(room);
+        }
+        options
+    }
+
+    /// What [`options`](Self::options) will occupy at most, so that text beside it keeps within the MTU.
+    fn options_len(&self) -> usize {
+        let timestamps = if self.agreed.timestamps { 12 } else { 0 };
+        let sack = if self.agreed.sack && self.rcv.has_sack_blocks() {
+            4 + 8 * if timestamps > 0 { 3 } else { 4 }
+        } else {
+            0
+        };
+        (timestamps + sack).min(40)
+    }
+}

@@ -1,0 +1,129 @@
+//! Deadlines that passed (RFC 9293 3.10.8, RFC 6298 5, 3.8.3, 3.8.4, 3.8.6).
+
+use core::time::Duration;
+
+use super::Connection;
+use crate::congestion::Controller;
+use crate::event::EventSet;
+use crate::send::Timing;
+use crate::state::{CloseReason, State};
+use crate::time::Instant;
+use crate::timer::Timer;
+
+/// Retransmissions of one segment at which R1 is crossed (SHLD-10).
+const R1: u8 = 3;
+
+/// Bounds of the override of silly-window avoidance (RFC 9293 3.8.6.2.1).
+const OVERRIDE_MIN: Duration = Duration::from_millis(100);
+const OVERRIDE_MAX: Duration = Duration::from_secs(1);
+
+impl Connection {
+    /// The time is `now`: acts on each deadline that has passed. Does nothing if none has.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for timer in Timer::ALL {
+            if self.timers.take_due(timer, now) {
+                match timer {
+                    Timer::Retransmit => self.on_retransmit_timeout(now),
+                    Timer::Persist => self.on_persist_timeout(),
+                    Timer::DelayedAck => self.rcv.ack.owe_one(),
+                    Timer::KeepAlive => self.on_keepalive_timeout(now),
+                    Timer::UserTimeout => self.give_up(),
+                    Timer::Lifetime => self.finish(CloseReason::Normal),
+                }
+            }
+        }
+        self.check_invariants();
+    }
+
+    /// R6298-9, S-TMO-2: the oldest segment is sent again.
+    fn on_retransmit_timeout(&mut self, now: Instant) {
+        self.stats.timeouts += 1;
+        self.snd.rtt.back_off();
+        if matches!(self.state, State::SynSent | State::SynReceived) {
+            self.syn_due = true;
+            return;
+        }
+        let snd = &mut self.snd;
+        let first = snd.retries == 0;
+        snd.retries = snd.retries.saturating_add(1);
+        if snd.retries == R1 && self.config.soft_errors {
+            self.events.raise(EventSet::RETRY_WARNING);
+        }
+        snd.timing = Timing::Spoiled;
+        let flight = snd.flight_size().min(snd.congestion.cwnd());
+        snd.recovery.on_timeout(snd.max);
+        snd.nxt = snd.una;
+        if snd.wnd == 0 {
+            // MUST-35: the window was shrunk to nothing; from here on it is probed.
+            snd.force = true;
+            self.arm_persist(now);
+        } else {
+            snd.congestion.on_timeout(flight, first);
+        }
+    }
+
+    /// R2 is crossed (S-TMO-1). A connect that an ICMP error explained says so (SHLD-25).
+    fn give_up(&mut self) {
+        let reason = match self.soft_error {
+            Some(notice) if self.state == State::SynSent => CloseReason::Unreachable(notice),
+            _ => CloseReason::TimedOut,
+        };
+        self.finish(reason);
+    }
+
+    /// MUST-36: a probe, or the override of silly-window avoidance.
+    fn on_persist_timeout(&mut self) {
+        self.snd.force = true;
+        self.snd.probes = self.snd.probes.saturating_add(1);
+    }
+
+    fn on_keepalive_timeout(&mut self, now: Instant) {
+        let Some(keepalive) = self.keepalive else { return };
+        let due = self.last_received + keepalive.idle;
+        // MUST-26: nothing outstanding, and silence for the whole interval.
+        if self.snd.is_outstanding() || self.snd.has_unsent() {
+            self.timers.set(Timer::KeepAlive, now + keepalive.idle);
+        } else if self.keepalive_probes == 0 && due > now {
+            self.timers.set(Timer::KeepAlive, due);
+        } else if self.keepalive_probes >= keepalive.count.max(1) {
+            self.abort();
+            self.close_reason = CloseReason::TimedOut;
+        } else {
+            self.keepalive_probes += 1;
+            self.keepalive_due = true;
+            self.timers.set(Timer::KeepAlive, now + keepalive.interval);
+        }
+    }
+
+    pub(super) fn arm_keepalive(&mut self, now: Instant) {
+        if let Some(keepalive) = self.keepalive {
+            self.timers.set(Timer::KeepAlive, now + keepalive.idle);
+        }
+    }
+
+    pub(super) fn arm_retransmit(&mut self, now: Instant) {
+        self.timers.set(Timer::Retransmit, now + self.snd.rtt.rto(&self.config));
+    }
+
+    pub(super) fn arm_user_timeout(&mut self, now: Instant) {
+        match self.user_timeout {
+            Some(limit) => self.timers.set(Timer::UserTimeout, now + limit),
+            None => self.timers.stop(Timer::UserTimeout),
+        }
+    }
+
+    /// Something waits to be sent, nothing is in flight, and the window does not take it: the timer that keeps the
+    /// connection from waiting for ever (SHLD-29, SHLD-30; MUST-38 for a window that is merely silly).
+    pub(super) fn arm_persist(&mut self, now: Instant) {
+        let rto = self.snd.rtt.rto(&self.config);
+        let interval = if self.snd.wnd == 0 {
+            rto.saturating_mul(1 << self.snd.probes.min(16)).min(self.config.max_rto)
+        } else {
+            rto.clamp(OVERRIDE_MIN, OVERRIDE_MAX)
+        };
+        self.timers.set(Timer::Persist, now + interval);
+        if !self.timers.is_armed(Timer::UserTimeout) {
+            self.arm_user_timeout(now);
+        }
+    }
+}

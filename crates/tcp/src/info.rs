@@ -1,0 +1,85 @@
+//! A connection's figures, in the manner of Linux's TCP_INFO.
+
+use core::time::Duration;
+
+use crate::state::{IcmpNotice, State};
+
+/// A snapshot of one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TcpInfo {
+    /// The state.
+    pub state: State,
+    /// Timestamps are in use (RFC 7323).
+    pub timestamps: bool,
+    /// Selective acknowledgments are in use (RFC 2018).
+    pub sack: bool,
+    /// Shift of the windows the peer announces; 0 without scaling.
+    pub snd_wscale: u8,
+    /// Shift of the windows we announce; 0 without scaling.
+    pub rcv_wscale: u8,
+    /// Payload octets of a full segment as it is sent now.
+    pub mss: u32,
+    /// Congestion window, octets.
+    pub cwnd: u32,
+    /// Slow-start threshold, octets; `None` before the first loss.
+    pub ssthresh: Option<u32>,
+    /// The peer's window, octets.
+    pub snd_wnd: u32,
+    /// Our window as announced, octets.
+    pub rcv_wnd: u32,
+    /// Octets sent and not acknowledged.
+    pub in_flight: u32,
+    /// Octets written and not sent.
+    pub unsent: u32,
+    /// Octets received in order that the application has not consumed.
+    pub unread: u32,
+    /// Smoothed round-trip time; `None` before the first sample.
+    pub srtt: Option<Duration>,
+    /// Mean deviation of the round-trip time.
+    pub rttvar: Duration,
+    /// The least round-trip time seen.
+    pub min_rtt: Option<Duration>,
+    /// Retransmission timeout, back-off included.
+    pub rto: Duration,
+    /// Whether fast recovery is in progress.
+    pub in_recovery: bool,
+    /// Retransmission timeouts in a row.
+    pub retries: u8,
+    /// The last ICMP error that explains a silence, while there is one (MUST-47).
+    pub soft_error: Option<IcmpNotice>,
+    /// Counters since the connection began.
+    pub stats: TcpStats,
+}
+
+/// Counters of one connection since it began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TcpStats {
+    /// Payload octets sent, retransmissions included.
+    pub bytes_sent: u64,
+    /// Payload octets sent again.
+    pub bytes_retransmitted: u64,
+    /// Payload octets acknowledged by the peer.
+    pub bytes_acked: u64,
+    /// Payload octets received in order.
+    pub bytes_received: u64,
+    /// Segments of the wire sent.
+    pub segments_sent: u64,
+    /// Segments of the wire received.
+    pub segments_received: u64,
+    /// Retransmission timeouts.
+    pub timeouts: u32,
+    /// Fast retransmits begun.
+    pub fast_retransmits: u32,
+    /// Duplicate ACKs received.
+    pub dup_acks: u32,
+    /// Window probes sent.
+    pub window_probes: u32,
+    /// Segments that came out of order.
+    pub out_of_order: u32,
+    /// Segments refused by PAWS (R7323-15).
+    pub paws_rejected: u32,
+    /// Segments not acceptable by their sequence or acknowledgment number.
+    pub unacceptable: u32,
+}

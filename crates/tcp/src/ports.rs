@@ -1,0 +1,70 @@
+//! Ephemeral ports (RFC 6056).
+
+use core::fmt;
+use core::hash::Hasher;
+use core::ops::RangeInclusive;
+use std::net::{IpAddr, SocketAddr};
+
+use siphasher::sip::SipHasher24;
+
+use crate::tuple::FourTuple;
+
+/// Chooses ephemeral ports by double hashing (RFC 6056 3.3.4): unpredictable from outside, and rarely reused soon.
+pub struct PortAllocator {
+    key: [u8; 16],
+    first: u16,
+    count: u32,
+    /// Counters per hash bucket: connects to one destination walk the range one by one.
+    table: [u16; 64],
+}
+
+impl PortAllocator {
+    /// The dynamic range of RFC 6335 6.
+    pub const DYNAMIC: RangeInclusive<u16> = 49152..=65535;
+
+    /// An allocator over `range` with a secret `key` of its own (R6056-4). An empty range never yields a port.
+    #[must_use]
+    pub fn new(key: [u8; 16], range: RangeInclusive<u16>) -> Self {
+        let count = u32::from(*range.end()).saturating_add(1).saturating_sub(u32::from(*range.start()));
+        Self { key, first: *range.start(), count, table: [0; 64] }
+    }
+
+    /// A free port for a connection from `local` to `remote`, or `None` when all are in use (R6056-3).
+    ///
+    /// `in_use` is asked at most once for each port of the range.
+    pub fn pick(
+        &mut self,
+        local: IpAddr,
+        remote: SocketAddr,
+        mut in_use: impl FnMut(u16) -> bool,
+    ) -> Option<u16> {
+        let destination = FourTuple::new(SocketAddr::new(local, 0), remote);
+        let offset = self.hash(&destination, 0);
+        let slot = (self.hash(&destination, 1) % self.table.len() as u64) as usize;
+        for _ in 0..self.count {
+            let step = self.table[slot];
+            self.table[slot] = step.wrapping_add(1);
+            let port = self.first + (offset.wrapping_add(u64::from(step)) % u64::from(self.count)) as u16;
+            if !in_use(port) {
+                return Some(port);
+            }
+        }
+        None
+    }
+
+    fn hash(&self, destination: &FourTuple, purpose: u8) -> u64 {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write_u8(purpose);
+        destination.hash_into(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl fmt::Debug for PortAllocator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PortAllocator")
+            .field("first", &self.first)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}

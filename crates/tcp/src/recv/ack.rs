@@ -1,0 +1,77 @@
+//! When an ACK is due (RFC 5681 4.2, RFC 9293 3.8.6.3), and the limits on those that only answer noise (RFC 5961 7).
+
+use core::time::Duration;
+
+use crate::time::Instant;
+
+/// Length of the period for which challenge ACKs are counted.
+const CHALLENGE_PERIOD: Duration = Duration::from_secs(5);
+
+/// The receiver's debts of acknowledgment.
+#[derive(Debug)]
+pub(crate) struct AckPolicy {
+    /// ACKs owed at once: one for each segment that demands its own.
+    owed: u8,
+    /// Full-sized segments received since the last ACK.
+    segments: u16,
+    /// Segments that are still acknowledged at once, at the start of a connection.
+    quick: u8,
+    /// Challenge ACKs sent in the current period.
+    challenges: u8,
+    period_start: Instant,
+}
+
+impl AckPolicy {
+    pub(crate) fn new(quick: u8) -> Self {
+        Self { owed: 0, segments: 0, quick, challenges: 0, period_start: Instant::ZERO }
+    }
+
+    /// Something arrived that every sender wants to hear of at once: a gap, a gap filled, a FIN, a duplicate.
+    pub(crate) fn owe(&mut self) {
+        self.owed = self.owed.saturating_add(1);
+    }
+
+    /// At least one ACK is owed.
+    pub(crate) fn owe_one(&mut self) {
+        self.owed = self.owed.max(1);
+    }
+
+    /// In-order text arrived, `segments` of the wire, `full` of them full-sized. Whether the delayed-ACK timer is
+    /// wanted.
+    pub(crate) fn on_text(&mut self, segments: u32, full: u32) -> bool {
+        self.segments = self.segments.saturating_add(full as u16);
+        if self.quick > 0 {
+            self.quick = self.quick.saturating_sub(segments.min(255) as u8);
+            self.owe_one();
+        } else if self.segments >= 2 {
+            // SHLD-19: one ACK for two full-sized segments, or for all of a batch (MUST-58).
+            self.owe_one();
+        }
+        self.owed == 0
+    }
+
+    /// Whether an ACK is owed now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.owed > 0
+    }
+
+    /// A segment with the current ACK leaves.
+    pub(crate) fn on_ack_sent(&mut self) {
+        self.owed = self.owed.saturating_sub(1);
+        self.segments = 0;
+    }
+
+    /// Whether one more challenge ACK may be sent now, by this connection's own count (R5961-6, R5961-7).
+    pub(crate) fn take_challenge(&mut self, now: Instant, limit: u8) -> bool {
+        if now - self.period_start >= CHALLENGE_PERIOD {
+            self.period_start = now;
+            self.challenges = 0;
+        }
+        let allowed = self.challenges < limit;
+        if allowed {
+            self.challenges += 1;
+            self.owe_one();
+        }
+        allowed
+    }
+}

@@ -1,0 +1,34 @@
+//! The answer to a segment that belongs to no connection (RFC 9293 3.5.2, 3.10.7.1).
+
+use netstack_wire::SeqNum;
+use netstack_wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
+
+use crate::segment::Segment;
+
+/// The RST that answers `seg` when nobody owns it, or `None` when it is a RST itself (S-CLOSED-1 to S-CLOSED-3).
+///
+/// A peer that uses timestamps gets its own value back, so that it can place the RST (R7323-8).
+#[must_use]
+pub fn reset_for(seg: &Segment) -> Option<TcpHeader> {
+    if seg.has(TcpFlags::RST) {
+        return None;
+    }
+    let (seq, ack, flags) = if seg.has(TcpFlags::ACK) {
+        (seg.header.ack, SeqNum(0), TcpFlags::RST)
+    } else {
+        (SeqNum(0), seg.header.seq + seg.len(), TcpFlags::RST | TcpFlags::ACK)
+    };
+    Some(TcpHeader {
+        src_port: seg.header.dst_port,
+        dst_port: seg.header.src_port,
+        seq,
+        ack,
+        flags,
+        window: 0,
+        urgent: 0,
+        options: TcpOptions {
+            timestamps: seg.header.options.timestamps.map(|ts| Timestamps { val: 0, ecr: ts.val }),
+            ..TcpOptions::default()
+        },
+    })
+}
