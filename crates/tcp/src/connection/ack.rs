@@ -59,6 +59,8 @@ impl Connection {
         let snd = &mut self.snd;
         let acked = ack.distance_from(snd.una);
         let octets = acked.min(snd.buffer.len());
+        // What is acknowledged beyond the data is the FIN.
+        snd.fin_acked |= acked > octets;
         let cwnd = snd.congestion.cwnd();
         // Slow start may double; avoidance grows only on a full window (R5681-16).
         let used = if cwnd < snd.congestion.ssthresh() {
@@ -179,11 +181,7 @@ impl Connection {
 
     /// S-ACK-8 to S-ACK-10.
     fn leave_on_fin_acked(&mut self, now: Instant) -> ControlFlow<()> {
-        let fin_acked = self.snd.fin_queued
-            && self.snd.buffer.len() == 0
-            && !self.snd.fin_is_next()
-            && !self.snd.is_outstanding();
-        if !fin_acked {
+        if !self.snd.fin_acked {
             return ControlFlow::Continue(());
         }
         match self.state {

@@ -67,11 +67,11 @@ impl SendBuffer {
         let first = self.chunks.partition_point(|chunk| chunk.start + chunk.data.len() as u64 <= at);
         let mut taken = 0;
         for chunk in self.chunks.range(first..).take(MAX_SLICES) {
-            let from = (at - chunk.start) as usize;
-            let part = left.min(chunk.data.len() - from);
-            if part == 0 {
+            if left == 0 {
                 break;
             }
+            let from = (at - chunk.start) as usize;
+            let part = left.min(chunk.data.len() - from);
             out.push(chunk.data.slice(from..from + part));
             at += part as u64;
             taken += part as u32;

@@ -61,6 +61,8 @@ pub(crate) struct SendHalf {
     pub(crate) buffer: SendBuffer,
     /// The application has closed: a FIN follows the buffer's last octet.
     pub(crate) fin_queued: bool,
+    /// The peer has acknowledged the FIN.
+    pub(crate) fin_acked: bool,
     /// Payload octets of a full segment without options, before they are taken off.
     pub(crate) mss: u16,
     pub(crate) rtt: RttEstimator,
@@ -97,6 +99,7 @@ impl SendHalf {
             urgent: None,
             buffer: SendBuffer::default(),
             fin_queued: false,
+            fin_acked: false,
             mss,
             rtt: RttEstimator::new(config),
             timing: Timing::Idle,
@@ -134,7 +137,7 @@ impl SendHalf {
 
     /// Whether the FIN is to be sent, or sent again, at `nxt`.
     pub(crate) fn fin_is_next(&self) -> bool {
-        self.fin_queued && self.nxt == self.data_end()
+        self.fin_queued && !self.fin_acked && self.nxt == self.data_end()
     }
 
     /// Whether data or FIN wait to be sent.
