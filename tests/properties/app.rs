@@ -8,6 +8,17 @@ use netstack_tcp::Instant;
 use crate::pattern::Pattern;
 use crate::plan::{Close, Pace, Script};
 
+/// How far an application is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub written: u64,
+    pub read: u64,
+    /// It has seen the end of file.
+    pub eof: bool,
+    /// It has closed its sending half at least.
+    pub closed: bool,
+}
+
 #[derive(Debug)]
 pub struct Scripted {
     script: Script,
@@ -21,6 +32,8 @@ pub struct Scripted {
     next_read: Instant,
     next_write: Instant,
     closed: bool,
+    /// It has dropped its socket.
+    gone: bool,
     eof: bool,
     fault: Option<String>,
 }
@@ -38,6 +51,7 @@ impl Scripted {
             next_read: Instant::ZERO,
             next_write: Instant::ZERO,
             closed: false,
+            gone: false,
             eof: false,
             fault: None,
         }
@@ -48,20 +62,8 @@ impl Scripted {
         self.fault.as_deref()
     }
 
-    pub fn written(&self) -> u64 {
-        self.written
-    }
-
-    pub fn read(&self) -> u64 {
-        self.read
-    }
-
-    pub fn saw_eof(&self) -> bool {
-        self.eof
-    }
-
-    pub fn has_closed(&self) -> bool {
-        self.closed
+    pub fn progress(&self) -> Progress {
+        Progress { written: self.written, read: self.read, eof: self.eof, closed: self.closed }
     }
 
     fn open(&mut self, now: Instant) -> Instant {
@@ -127,25 +129,35 @@ impl Scripted {
 
     /// Closes if it is time to; gives the instant to try again at.
     fn close(&mut self, socket: &mut Socket<'_>, opened: Instant) -> Option<Instant> {
-        if self.closed || self.written < self.script.total {
+        let done = self.written == self.script.total;
+        let due = match self.script.close {
+            _ if self.closed => return None,
+            Close::Shutdown => done,
+            Close::ShutdownAt(after) if done && socket.now() < opened + after => return Some(opened + after),
+            Close::ShutdownAt(_) => done,
+            Close::AfterEof | Close::DropAfterEof => done && self.eof,
+            Close::DropAt(after) | Close::AbortAt(after) if socket.now() < opened + after => {
+                return Some(opened + after);
+            }
+            Close::DropAt(_) | Close::AbortAt(_) => true,
+        };
+        if !due {
             return None;
         }
-        match self.script.close {
-            Close::Shutdown => socket.shutdown(),
-            Close::ShutdownAt(after) if socket.now() < opened + after => return Some(opened + after),
-            Close::ShutdownAt(_) => socket.shutdown(),
-            Close::AfterEof if self.eof => socket.shutdown(),
-            Close::DropAfterEof if self.eof => socket.close(),
-            Close::AfterEof | Close::DropAfterEof => return None,
-        }
         self.closed = true;
+        self.gone = matches!(self.script.close, Close::DropAfterEof | Close::DropAt(_) | Close::AbortAt(_));
+        match self.script.close {
+            Close::AbortAt(_) => socket.abort(),
+            _ if self.gone => socket.close(),
+            _ => socket.shutdown(),
+        }
         None
     }
 }
 
 impl App for Scripted {
     fn poll(&mut self, socket: &mut Socket<'_>) -> Option<Instant> {
-        if !socket.is_connected() {
+        if !socket.is_connected() || self.gone {
             return None;
         }
         let now = socket.now();

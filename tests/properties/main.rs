@@ -4,7 +4,9 @@
 //! Each case is made from one seed, printed when it fails. `NETSTACK_SEED=<seed>` replays one case with its packets
 //! printed, `NETSTACK_CASES=<n>` runs another number of cases.
 
+mod abrupt;
 mod app;
+mod harness;
 mod monitor;
 mod pattern;
 mod plan;

@@ -47,7 +47,7 @@ struct Half {
     syn: Option<(SeqNum, Option<u8>)>,
     /// One past the highest sequence number sent.
     max: SeqNum,
-    /// The right edge it last announced.
+    /// The furthest right edge that it has announced.
     edge: Option<SeqNum>,
     /// The furthest right edge that has reached it.
     peer_edge: Option<SeqNum>,
@@ -100,23 +100,30 @@ impl Monitor {
         }
     }
 
-    /// The right edge that `segment` of `from` announces.
-    fn right_edge(&self, from: Side, segment: &Segment) -> SeqNum {
+    /// The shift of the window field in `segment` of `from`.
+    fn shift(&self, from: Side, segment: &Segment) -> u8 {
         let scales =
             [from, from.other()].map(|side| self.halves[side as usize].syn.and_then(|(_, scale)| scale));
-        let shift = match scales {
+        match scales {
             [Some(own), Some(_)] if !segment.header.flags.contains(TcpFlags::SYN) => own.min(14),
             _ => 0,
-        };
-        segment.header.ack + (u32::from(segment.header.window) << shift)
+        }
+    }
+
+    /// The right edge that `segment` of `from` announces.
+    fn right_edge(&self, from: Side, segment: &Segment) -> SeqNum {
+        segment.header.ack + (u32::from(segment.header.window) << self.shift(from, segment))
     }
 
     fn sent_ack(&mut self, from: Side, segment: &Segment) {
         let header = &segment.header;
         let edge = self.right_edge(from, segment);
         let peer_max = self.halves[from.other() as usize].max;
-        let last = self.halves[from as usize].edge.replace(edge);
-        self.check(last.is_none_or(|last| edge.after_eq(last)), || {
+        let last = self.halves[from as usize].edge.unwrap_or(edge);
+        self.halves[from as usize].edge = Some(last.max(edge));
+        // A scaled field is rounded down (RFC 7323 2.4); by more than that the edge must not fall back.
+        let rounding = (1 << self.shift(from, segment)) - 1;
+        self.check((edge + rounding).after_eq(last), || {
             format!("{from} moved its right edge left, from {last:?} to {edge:?}")
         });
         self.check(header.ack.before_eq(peer_max), || {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use netstack_sim::heap::{EndpointConfig, Open, PairConfig};
 use netstack_sim::{Jitter, LinkConfig, QueueLimit, SimRng};
-use netstack_tcp::{Instant, TcpConfig};
+use netstack_tcp::{Instant, KeepAlive, TcpConfig};
 use netstack_wire::SeqNum;
 
 /// How an application goes about reading or writing.
@@ -31,6 +31,10 @@ pub enum Close {
     AfterEof,
     /// Drops both halves after the peer's end of file.
     DropAfterEof,
+    /// Drops both halves this long after the handshake, whatever is unread or unwritten.
+    DropAt(Duration),
+    /// Resets the connection this long after the handshake.
+    AbortAt(Duration),
 }
 
 /// What the application on one end does.
@@ -67,6 +71,33 @@ impl Case {
         sizes(rng, &mut a, &mut b);
         closing(rng, &mut a, &mut b);
         Self { seed, pair, a, b }
+    }
+
+    /// The case of `seed` in which one application, or both, leaves before the end.
+    pub fn abrupt(seed: u64) -> Self {
+        let mut case = Self::new(seed);
+        let mut rng = SimRng::new(seed, 0x200);
+        let both = rng.one_in(4);
+        let first = rng.one_in(2);
+        for (script, leaves) in [(&mut case.a, both || first), (&mut case.b, both || !first)] {
+            let magnitude = rng.below(22);
+            let at = Duration::from_micros(rng.below(1 << magnitude));
+            script.close = match (leaves, rng.one_in(2)) {
+                (true, true) => Close::DropAt(at),
+                (true, false) => Close::AbortAt(at),
+                (false, _) => Close::Shutdown,
+            };
+        }
+        // A reset may be lost, and then only silence tells: whoever stays must look.
+        let keepalive =
+            KeepAlive { idle: Duration::from_secs(60), interval: Duration::from_secs(10), count: 20 };
+        for end in [&mut case.pair.a, &mut case.pair.b] {
+            let mut tcp = TcpConfig::clone(&end.tcp);
+            tcp.keepalive(Some(keepalive)).user_timeout(Some(Duration::from_secs(600)));
+            tcp.syn_timeout(Duration::from_secs(180));
+            end.tcp = Arc::new(tcp);
+        }
+        case
     }
 
     /// The same case with half the bytes; `None` if there is nothing left to halve.

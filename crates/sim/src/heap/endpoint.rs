@@ -217,20 +217,20 @@ impl Endpoint {
     }
 
     /// Tells the connection how much is unread, if by now a window update is owed for it.
-    pub(crate) fn announce_room(&mut self, now: Instant) {
+    pub(crate) fn announce_room(&mut self) {
         let unread = self.unread;
         if let Some(connection) = self.connection_mut()
             && connection.window_update_below().is_some_and(|level| unread <= level)
         {
-            connection.set_unread(now, unread);
+            connection.set_unread(unread);
         }
     }
 
     /// Tells the connection how much is unread, as each turn of a connection actor does.
-    pub(crate) fn account_unread(&mut self, now: Instant) {
+    pub(crate) fn account_unread(&mut self) {
         let unread = self.unread;
         if let Some(connection) = self.connection_mut() {
-            connection.set_unread(now, unread);
+            connection.set_unread(unread);
         }
     }
 
@@ -240,7 +240,7 @@ impl Endpoint {
         if let Some(record) = connection.time_wait() {
             self.closed.get_or_insert(CloseReason::Normal);
             self.life = Life::TimeWait(record);
-        } else if connection.is_closed() {
+        } else if connection.state() == State::Closed {
             self.life = Life::Closed;
         }
     }

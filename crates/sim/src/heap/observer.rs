@@ -107,7 +107,7 @@ fn seconds(at: Instant) -> String {
 fn describe(segment: &Segment) -> String {
     let header = &segment.header;
     format!(
-        "[{}] seq {} ack {} win {} len {} {:?}",
+        "[{}] seq {} ack {} win {} len {} [{}]",
         header.flags,
         header.seq,
         header.ack,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use netstack_tcp::{Instant, Segment, TcpConfig};
+use netstack_tcp::{Instant, MAX_PAYLOAD, Segment, TcpConfig};
 use netstack_wire::tcp::TcpHeader;
 use netstack_wire::{Ecn, SeqNum};
 
@@ -252,15 +252,15 @@ impl<A: App> End<A> {
     /// What a connection actor does in a turn, after its inputs: hand over, let the application act, send.
     fn turn<O: Observer>(&mut self, now: Instant, wires: &mut Wires<O>) {
         self.endpoint.collect();
-        self.endpoint.account_unread(now);
+        self.endpoint.account_unread();
         loop {
             self.wake = self.app.poll(&mut Socket::new(&mut self.endpoint, now)).filter(|&wake| wake > now);
-            self.endpoint.announce_room(now);
+            self.endpoint.announce_room();
             self.transmit(now, wires);
             if !self.endpoint.collect() {
                 break;
             }
-            self.endpoint.account_unread(now);
+            self.endpoint.account_unread();
         }
         self.endpoint.settle();
         self.deadline = [self.wake, self.endpoint.deadline()].into_iter().flatten().min();
@@ -338,5 +338,5 @@ fn ip_header_len(endpoint: &Endpoint) -> usize {
     if endpoint.config().local.is_ipv6() { 40 } else { 20 }
 }
 
-/// As much as an IPv4 packet of 64 KiB holds behind its headers.
-const MAX_PAYLOAD: usize = 65_000;
+#[cfg(test)]
+mod tests;

@@ -46,10 +46,8 @@ impl<'a> Socket<'a> {
     pub fn write(&mut self, mut data: Bytes) -> usize {
         data.truncate(self.writable());
         let len = data.len();
-        match self.endpoint.connection_mut() {
-            Some(connection) if len > 0 && connection.write(data).is_ok() => len,
-            _ => 0,
-        }
+        let Some(connection) = self.endpoint.connection_mut() else { return 0 };
+        if len > 0 && connection.write(data).is_ok() { len } else { 0 }
     }
 
     /// Bytes that wait to be read.
@@ -78,16 +76,15 @@ impl<'a> Socket<'a> {
 
     /// Closes the sending half: a FIN follows the data.
     pub fn shutdown(&mut self) {
-        let now = self.now;
         if let Some(connection) = self.endpoint.connection_mut() {
-            connection.shutdown_write(now);
+            connection.shutdown_write();
         }
     }
 
     /// Drops both halves, as dropping a socket does: graceful, or a reset if unread data remains.
     pub fn close(&mut self) {
         let now = self.now;
-        self.endpoint.account_unread(now);
+        self.endpoint.account_unread();
         if let Some(connection) = self.endpoint.connection_mut() {
             connection.close(now);
         }
@@ -95,9 +92,8 @@ impl<'a> Socket<'a> {
 
     /// Resets the connection.
     pub fn abort(&mut self) {
-        let now = self.now;
         if let Some(connection) = self.endpoint.connection_mut() {
-            connection.abort(now);
+            connection.abort();
         }
     }
 }
