@@ -1,9 +1,11 @@
 //! Frames and the buffers they travel in.
 
+use std::io;
+
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::Meta;
+use crate::{Capabilities, Checksum, Meta, OffloadError};
 
 /// Room for the headers of one frame, with spare room in front for the header of a device.
 ///
@@ -160,6 +162,29 @@ impl TxFrame<'_> {
     /// The frame as one piece: copies it.
     pub fn to_bytes(&self) -> Bytes {
         gather(self.head.as_slice(), self.payload)
+    }
+
+    /// Whether the frame can leave through a device like this: not empty, on the wire not longer than its MTU,
+    /// metadata within the frame.
+    pub(crate) fn check(&self, caps: &Capabilities) -> io::Result<()> {
+        let (len, head) = (self.len(), self.head.len());
+        let on_wire = match self.meta.gso {
+            Some(gso) => len.min(head + usize::from(gso.size.get())),
+            None => len,
+        };
+        if len == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an empty frame"));
+        }
+        if on_wire > caps.mtu || len > caps.max_frame {
+            let text = format!("a frame of {len} bytes is too long for a device with MTU {}", caps.mtu);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        if let Checksum::Partial { start, offset } = self.meta.checksum
+            && usize::from(start) + usize::from(offset) + 2 > head
+        {
+            return Err(OffloadError::ChecksumOutside.into());
+        }
+        Ok(())
     }
 }
 

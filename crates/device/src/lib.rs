@@ -4,13 +4,18 @@
 //! captures, the Linux TUN device, and the finishing of frames in software for devices that cannot.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod backoff;
 mod capabilities;
 mod counters;
 mod frame;
 pub mod memory;
 mod meta;
+#[cfg(all(target_os = "linux", feature = "tun"))]
+pub mod netns;
 mod queue;
 mod segment;
+#[cfg(all(target_os = "linux", feature = "tun"))]
+pub mod tun;
 mod waiters;
 
 pub use capabilities::{Capabilities, Medium, Offloads};

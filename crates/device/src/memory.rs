@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use crate::counters::Counters;
 use crate::queue::{Halves, gone};
 use crate::{
-    Acquire, Capabilities, Checksum, Device, DeviceCounters, Meta, RxBatch, RxFrame, RxQueue, SendError,
-    Turn, TxFrame, TxQueue, Waiters, segment_received,
+    Acquire, Capabilities, Device, DeviceCounters, Meta, RxBatch, RxFrame, RxQueue, SendError, Turn, TxFrame,
+    TxQueue, Waiters, segment_received,
 };
 
 /// Frames that each direction of a [`pair`] holds.
@@ -125,7 +125,7 @@ impl TxQueue for MemoryTx {
             Counters::add(&self.counters.tx_offload_refused, 1);
             return Err(SendError::Offload);
         }
-        if let Err(e) = check(&frame, &self.caps) {
+        if let Err(e) = frame.check(&self.caps) {
             Counters::add(&self.counters.tx_lost, 1);
             self.wire.waiters.leave(turn);
             return Err(SendError::Lost(e));
@@ -175,28 +175,6 @@ impl Drop for MemoryTx {
             reader.wake();
         }
     }
-}
-
-/// Whether a frame fits a device: not empty, and on the wire not longer than the MTU.
-pub(crate) fn check(frame: &TxFrame<'_>, caps: &Capabilities) -> io::Result<()> {
-    let (len, head) = (frame.len(), frame.head.len());
-    let on_wire = match frame.meta.gso {
-        Some(gso) => len.min(head + usize::from(gso.size.get())),
-        None => len,
-    };
-    if len == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "an empty frame"));
-    }
-    if on_wire > caps.mtu || len > caps.max_frame {
-        let text = format!("a frame of {len} bytes is too long for a device with MTU {}", caps.mtu);
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    }
-    if let Checksum::Partial { start, offset } = frame.meta.checksum
-        && usize::from(start) + usize::from(offset) + 2 > head
-    {
-        return Err(crate::OffloadError::ChecksumOutside.into());
-    }
-    Ok(())
 }
 
 #[derive(Debug)]

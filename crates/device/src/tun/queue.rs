@@ -1,0 +1,213 @@
+//! The two halves of a TUN device.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IoSlice, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use nix::libc;
+use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::time::Instant;
+use tokio_tun::Tun;
+
+use super::sys;
+use crate::backoff::Backoff;
+use crate::counters::Counters;
+use crate::queue::gone;
+use crate::{
+    Capabilities, DeviceCounters, Meta, RxBatch, RxFrame, RxQueue, SendError, Turn, TxFrame, TxQueue,
+};
+
+/// No read may be cut short, whatever the MTU has been raised to.
+const READ_SIZE: usize = 65_536;
+/// Frames up to this size are copied out of the read buffer, longer ones take it along.
+const COPY_UP_TO: usize = READ_SIZE / 2;
+/// Slices written without an allocation: the head and the 64 that a transmission has at most.
+const SLICES: usize = 65;
+
+/// Whether an error means that the device is gone.
+fn is_fatal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBADF | libc::EBADFD | libc::ENODEV))
+        || error.kind() == io::ErrorKind::UnexpectedEof
+}
+
+/// Resolves when epoll says EPOLLERR for a device: it is being removed.
+///
+/// Removal shows as EPOLLERR alone, which Tokio tells those who write and not those who read: without this the
+/// reader of an idle device would never learn of it.
+type Removal = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn removal(tun: &Tun) -> io::Result<Removal> {
+    // The kernel adds errors to any set of events; the set asked for stays silent as packets come in.
+    let descriptor = sys::watch(sys::duplicate(tun)?, Interest::PRIORITY)?;
+    Ok(Box::pin(async move {
+        // It fails only with the runtime shut down.
+        let _ = descriptor.ready(Interest::ERROR).await;
+    }))
+}
+
+pub(super) struct TunRx {
+    tun: Tun,
+    removal: Option<Removal>,
+    /// Always initialised: `tokio-tun` would zero what is not, at each read.
+    buf: Vec<u8>,
+    backoff: Backoff,
+    counters: Arc<Counters>,
+    /// A fatal error that came behind frames.
+    ended: Option<io::Error>,
+}
+
+impl TunRx {
+    pub(super) fn new(tun: Tun, counters: Arc<Counters>) -> io::Result<Self> {
+        let removal = Some(removal(&tun)?);
+        let (buf, backoff) = (vec![0; READ_SIZE], Backoff::default());
+        Ok(Self { tun, removal, buf, backoff, counters, ended: None })
+    }
+
+    /// Whether an idle device is still there; ready with the error if it is not.
+    fn poll_removal(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if let Some(removal) = &mut self.removal {
+            ready!(removal.as_mut().poll(cx));
+            self.removal = None;
+        }
+        match sys::flags(&self.tun) {
+            Err(error) => Poll::Ready(error),
+            Ok(_) => {
+                // The removal has begun and is not through.
+                self.backoff.error();
+                self.backoff.poll(cx).map(|()| gone())
+            }
+        }
+    }
+
+    /// One packet. `tokio-tun`'s `poll_read` and not its `recv`, which is not counted in the task's budget.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let mut buf = ReadBuf::new(&mut self.buf);
+        ready!(Pin::new(&mut self.tun).poll_read(cx, &mut buf))?;
+        let len = buf.filled().len();
+        if len == 0 {
+            return Poll::Ready(Err(gone()));
+        }
+        Poll::Ready(Ok(if len <= COPY_UP_TO {
+            Bytes::copy_from_slice(&self.buf[..len])
+        } else {
+            let mut data = std::mem::replace(&mut self.buf, vec![0; READ_SIZE]);
+            data.truncate(len);
+            Bytes::from(data)
+        }))
+    }
+}
+
+impl RxQueue for TunRx {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, batch: &mut RxBatch) -> Poll<io::Result<()>> {
+        if let Some(error) = self.ended.take() {
+            return Poll::Ready(Err(error));
+        }
+        let before = batch.len();
+        while !batch.is_full() {
+            let read = match self.backoff.poll(cx) {
+                Poll::Ready(()) => self.poll_read(cx),
+                Poll::Pending => Poll::Pending,
+            };
+            match read {
+                Poll::Ready(Ok(data)) => {
+                    self.backoff.reset();
+                    self.counters.received(data.len(), Meta::default());
+                    batch.push(RxFrame { data, meta: Meta::default(), at: Instant::now() });
+                }
+                Poll::Ready(Err(error)) if is_fatal(&error) => {
+                    if batch.len() == before {
+                        return Poll::Ready(Err(error));
+                    }
+                    self.ended = Some(error);
+                    break;
+                }
+                Poll::Ready(Err(error)) => {
+                    Counters::add(&self.counters.rx_errors, 1);
+                    tracing::debug!(%error, "reading from the TUN device failed; trying again");
+                    self.backoff.error();
+                }
+                Poll::Pending if batch.len() == before => return self.poll_removal(cx).map(Err),
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Writes by a descriptor of its own, so that any actor may write while the ingress reads.
+pub(super) struct TunTx {
+    name: String,
+    writer: File,
+    caps: Capabilities,
+    counters: Arc<Counters>,
+}
+
+impl TunTx {
+    pub(super) fn new(name: String, writer: File, caps: Capabilities, counters: Arc<Counters>) -> Self {
+        Self { name, writer, caps, counters }
+    }
+
+    /// One packet by one writev(2), gathered by the kernel.
+    fn write(&self, frame: &TxFrame<'_>) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        if frame.payload.len() >= SLICES {
+            return (&self.writer).write(&frame.to_bytes());
+        }
+        slices[0] = IoSlice::new(frame.head.as_slice());
+        for (slice, bytes) in slices[1..].iter_mut().zip(frame.payload) {
+            *slice = IoSlice::new(bytes);
+        }
+        (&self.writer).write_vectored(&slices[..=frame.payload.len()])
+    }
+
+    fn lost(&self, error: io::Error) -> SendError {
+        Counters::add(&self.counters.tx_lost, 1);
+        SendError::Lost(error)
+    }
+}
+
+impl fmt::Debug for TunTx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TunTx").field("name", &self.name).field("caps", &self.caps).finish_non_exhaustive()
+    }
+}
+
+impl TxQueue for TunTx {
+    fn capabilities(&self) -> Capabilities {
+        self.caps.clone()
+    }
+
+    fn try_send(&self, frame: TxFrame<'_>, _: &mut Turn) -> Result<(), SendError> {
+        if !self.caps.tx.accept(frame.meta) {
+            Counters::add(&self.counters.tx_offload_refused, 1);
+            return Err(SendError::Offload);
+        }
+        frame.check(&self.caps).map_err(|e| self.lost(e))?;
+        match self.write(&frame) {
+            Ok(n) if n == frame.len() => {
+                self.counters.sent(n, frame.meta);
+                Ok(())
+            }
+            Ok(n) => Err(self.lost(io::Error::new(
+                io::ErrorKind::WriteZero,
+                format!("the TUN device took {n} of {} bytes", frame.len()),
+            ))),
+            Err(e) if is_fatal(&e) => Err(SendError::Closed(e)),
+            Err(e) => Err(self.lost(e)),
+        }
+    }
+
+    fn poll_ready(&self, _: &mut Context<'_>, _: &mut Turn) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn leave(&self, _: &mut Turn) {}
+
+    fn counters(&self) -> DeviceCounters {
+        self.counters.snapshot()
+    }
+}

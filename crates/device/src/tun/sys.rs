@@ -1,0 +1,45 @@
+//! The system calls on a TUN descriptor that no dependency offers. The only unsafe code of this crate.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::libc;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio_tun::Tun;
+
+// linux/if_tun.h. TUNGETIFF is declared with the size of an int and writes a whole `ifreq`.
+nix::ioctl_read_bad!(tungetiff, nix::request_code_read!(b'T', 210, size_of::<libc::c_uint>()), libc::ifreq);
+nix::ioctl_write_int!(tunsetoffload, b'T', 208);
+
+/// The flags (IFF_TUN, IFF_NO_PI, IFF_VNET_HDR ..) that the queue really runs with.
+pub(super) fn flags(tun: &Tun) -> io::Result<libc::c_int> {
+    // SAFETY: `ifreq` is made of integers and unions of them, for which all zeros is a valid value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open as long as `tun` is borrowed, and `request` is a valid, writable `ifreq`,
+    // which is what TUNGETIFF fills in.
+    unsafe { tungetiff(tun.as_raw_fd(), &raw mut request) }?;
+    // SAFETY: TUNGETIFF sets `ifr_flags`; any bit pattern is a valid short.
+    Ok(libc::c_int::from(unsafe { request.ifr_ifru.ifru_flags }) & 0xffff)
+}
+
+/// Sets the offloads that the kernel may use towards this program; 0 for none.
+pub(super) fn set_offloads(tun: &Tun, mask: libc::c_ulong) -> io::Result<()> {
+    // SAFETY: the descriptor is open as long as `tun` is borrowed; the argument is a plain number.
+    unsafe { tunsetoffload(tun.as_raw_fd(), mask) }?;
+    Ok(())
+}
+
+/// A second descriptor of the same queue, to write by while `tun` is borrowed for reading.
+pub(super) fn duplicate(tun: &Tun) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is open as long as `tun` is borrowed, which outlives the borrow made here.
+    unsafe { BorrowedFd::borrow_raw(tun.as_raw_fd()) }.try_clone_to_owned()
+}
+
+/// Registers a descriptor with the runtime.
+pub(super) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` keeps its descriptor open, and the same, for as long as it lives, which the `AsyncFd`
+    // that owns it from here on ends itself.
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest) }?)
+}
