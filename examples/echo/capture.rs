@@ -27,9 +27,8 @@ impl<D: Device> Device for Capture<D> {
     fn split(self: Box<Self>) -> io::Result<Halves> {
         let Self { device, timeline, ask_kernel } = *self;
         let (receivers, sender) = Box::new(device).split()?;
-        let receiver = |queue| {
-            Box::new(Receiver { queue, timeline: timeline.clone(), ask_kernel }) as Box<dyn RxQueue>
-        };
+        let receiver =
+            |queue| Box::new(Receiver { queue, timeline: timeline.clone(), ask_kernel }) as Box<dyn RxQueue>;
         let receivers = receivers.into_iter().map(receiver).collect();
         Ok((receivers, Arc::new(Sender { queue: sender, timeline, ask_kernel })))
     }

@@ -73,13 +73,22 @@ impl Args {
         for (option, value, wants_v6) in options {
             let Some(net) = value else { continue };
             match (net.addr(), wants_v6) {
-                (IpAddr::V4(v4), true) => return Err(format!("{option} takes an IPv6 address; {v4} goes with {}", option.trim_end_matches('6'))),
-                (IpAddr::V6(v6), false) => return Err(format!("{option} takes an IPv4 address; {v6} goes with {option}6")),
+                (IpAddr::V4(v4), true) => {
+                    return Err(format!(
+                        "{option} takes an IPv6 address; {v4} goes with {}",
+                        option.trim_end_matches('6')
+                    ));
+                }
+                (IpAddr::V6(v6), false) => {
+                    return Err(format!("{option} takes an IPv4 address; {v6} goes with {option}6"));
+                }
                 _ => {}
             }
         }
         if self.tun.is_some() && self.addr.is_none() && self.addr6.is_none() {
-            return Err("--tun needs an address for the stack to answer at: add --addr 192.0.2.2/24".to_owned());
+            return Err(
+                "--tun needs an address for the stack to answer at: add --addr 192.0.2.2/24".to_owned()
+            );
         }
         Ok(())
     }

@@ -127,7 +127,13 @@ impl Show {
         let server = at(SERVER_V4, DAYTIME);
         let (line, rows) = self.recorded(server, client().daytime(server, PAUSE)).await?;
         let (_, _, closing) = phases(&rows)?;
-        println!("{}", wrapped(&format!("daytime says {line:?} and closes first, so that TIME-WAIT is at this end:"), ""));
+        println!(
+            "{}",
+            wrapped(
+                &format!("daytime says {line:?} and closes first, so that TIME-WAIT is at this end:"),
+                ""
+            )
+        );
         print_lines(&ladder::rungs(closing));
         println!();
 
@@ -175,7 +181,8 @@ const CLOSING: &str = "Four-way teardown: each direction ends by itself, with a 
 
 /// The segments of the handshake, of the transfer and of the teardown.
 fn phases(rows: &[Row]) -> io::Result<(&[Row], &[Row], &[Row])> {
-    let incomplete = || io::Error::new(io::ErrorKind::InvalidData, "the capture lacks a part of the connection");
+    let incomplete =
+        || io::Error::new(io::ErrorKind::InvalidData, "the capture lacks a part of the connection");
     let is_third = |row: &Row| row.from_client && !row.header.flags.contains(TcpFlags::SYN);
     let third = rows.iter().position(is_third).ok_or_else(incomplete)?;
     let fin = |row: &Row| row.header.flags.contains(TcpFlags::FIN);

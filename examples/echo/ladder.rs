@@ -82,7 +82,8 @@ fn describe(row: &Row) -> String {
         (TcpFlags::PSH, "PSH"),
         (TcpFlags::ACK, "ACK"),
     ];
-    let names: Vec<&str> = names.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name).collect();
+    let names: Vec<&str> =
+        names.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name).collect();
     let mut text = format!("{} seq {}", names.join(" "), row.seq);
     if flags.contains(TcpFlags::ACK) {
         text += &format!(" ack {}", row.ack);

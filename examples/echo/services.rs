@@ -28,7 +28,7 @@ pub(crate) async fn start(stack: &Stack, addresses: &[std::net::IpAddr]) -> io::
     Ok(())
 }
 
-async fn accept_all(mut listener: TcpListener, port: u16) {
+async fn accept_all(listener: TcpListener, port: u16) {
     while let Ok((stream, peer)) = listener.accept().await {
         tokio::spawn(async move {
             let served = match port {

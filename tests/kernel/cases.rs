@@ -103,4 +103,6 @@ cases! {
     "hostile::garbage::v4": hostile::garbage, MultiThread, V4, 45;
     "hostile::garbage::v6": hostile::garbage, CurrentThread, V6, 45;
     "hostile::link_down::v4": hostile::link_down, MultiThread, V4, 45;
+    "hostile::device_removed::v4": hostile::device_removed, MultiThread, V4, 10;
+    "hostile::device_removed::v6": hostile::device_removed, CurrentThread, V6, 10;
 }

@@ -35,8 +35,8 @@ pub(crate) async fn kernel_first(world: Arc<World>) -> CaseResult {
     check(&mut kernel, 2, BYTES, CHUNK).await?;
     check_end(&mut kernel).await?;
     settle("the kernel after both FINs", "TIME-WAIT", &at_kernel).await?;
-    settle("connections that the stack keeps", 0, || world.stack.counters().connections).await?;
-    ensure!(world.stack.counters().time_wait == 0, "the passive closer went to TIME-WAIT");
+    settle("connections that the stack keeps", 0, || world.stack.connection_count()).await?;
+    ensure!(world.stack.time_wait_count() == 0, "the passive closer went to TIME-WAIT");
     Ok(())
 }
 
@@ -56,7 +56,7 @@ pub(crate) async fn stack_first(world: Arc<World>) -> CaseResult {
     check(&mut stack, 2, BYTES, CHUNK).await?;
     check_end(&mut stack).await?;
     settle("the kernel after both FINs", "CLOSED", &at_kernel).await?;
-    settle("TIME-WAIT records of the stack", 1, || world.stack.counters().time_wait).await?;
+    settle("TIME-WAIT records of the stack", 1, || world.stack.time_wait_count()).await?;
     Ok(())
 }
 
@@ -75,7 +75,7 @@ pub(crate) async fn simultaneous(world: Arc<World>) -> CaseResult {
     check_end(&mut stack).await?;
     check_end(&mut kernel).await?;
     settle("the kernel at the end", "TIME-WAIT", &at_kernel).await?;
-    settle("TIME-WAIT records of the stack", 1, || world.stack.counters().time_wait).await?;
+    settle("TIME-WAIT records of the stack", 1, || world.stack.time_wait_count()).await?;
     Ok(())
 }
 

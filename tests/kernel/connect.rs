@@ -15,7 +15,7 @@ const BYTES: u64 = 300_000;
 /// The kernel connects, sends, closes its half, and reads back what it sent.
 // req: S-LISTEN-3, S-ACK-2, S-FIN-4, MUST-2, MUST-14
 pub(crate) async fn from_kernel(world: Arc<World>) -> CaseResult {
-    let mut listener = world.listen(7).await?;
+    let listener = world.listen(7).await?;
     let target = world.at_stack(7);
     let client = world.on_kernel(async move {
         let mut stream = tokio::net::TcpStream::connect(target).await?;
@@ -68,7 +68,7 @@ pub(crate) async fn to_kernel(world: Arc<World>) -> CaseResult {
 // req: S-SYNSENT-2
 pub(crate) async fn refused_by_kernel(world: Arc<World>) -> CaseResult {
     let began = Instant::now();
-    let error = fails(TcpStream::connect(&world.stack, (world.kernel_ip(), 9).into()).await)?;
+    let error = fails(TcpStream::connect(&world.stack, (world.kernel_ip(), 9)).await)?;
     ensure!(error.kind() == io::ErrorKind::ConnectionRefused, "not refused but {error:?}");
     ensure!(began.elapsed() < Duration::from_millis(500), "refused only after {:?}", began.elapsed());
     Ok(())
@@ -94,10 +94,13 @@ pub(crate) fn short_syn_limit(config: &mut TcpConfig) {
 // req: MUST-20, MUST-21, MUST-22
 pub(crate) async fn silent(world: Arc<World>) -> CaseResult {
     let began = Instant::now();
-    let error = fails(TcpStream::connect(&world.stack, (world.silent_ip(), 80).into()).await)?;
+    let error = fails(TcpStream::connect(&world.stack, (world.silent_ip(), 80)).await)?;
     let took = began.elapsed();
     ensure!(error.kind() == io::ErrorKind::TimedOut, "not timed out but {error:?}");
-    ensure!(took >= SYN_LIMIT && took < SYN_LIMIT * 2, "gave up after {took:?} with a limit of {SYN_LIMIT:?}");
+    ensure!(
+        took >= SYN_LIMIT && took < SYN_LIMIT * 2,
+        "gave up after {took:?} with a limit of {SYN_LIMIT:?}"
+    );
     Ok(())
 }
 

@@ -25,17 +25,35 @@ pub(crate) fn forgeries(peer: SocketAddr, stack: SocketAddr) -> Vec<Forgery> {
         Forgery { name: "cut within the IP header", frame: cut(data(peer, stack), 12) },
         Forgery { name: "shorter than it says", frame: shortened(data(peer, stack)) },
         Forgery { name: "TCP header cut", frame: packet(peer.ip(), stack.ip(), &[0; 10]) },
-        Forgery { name: "TCP checksum wrong", frame: with_segment(peer, stack, |segment| segment[16] ^= 0x55) },
-        Forgery { name: "TCP data offset beyond the segment", frame: finished(peer, stack, |s| s[12] = 0xf0) },
+        Forgery {
+            name: "TCP checksum wrong",
+            frame: with_segment(peer, stack, |segment| segment[16] ^= 0x55),
+        },
+        Forgery {
+            name: "TCP data offset beyond the segment",
+            frame: finished(peer, stack, |s| s[12] = 0xf0),
+        },
         Forgery { name: "TCP data offset of 4", frame: finished(peer, stack, |s| s[12] = 0x40) },
-        Forgery { name: "TCP option of length 0", frame: finished(peer, stack, |s| s[20..24].copy_from_slice(&[2, 0, 0, 0])) },
-        Forgery { name: "TCP option beyond the header", frame: finished(peer, stack, |s| s[20..24].copy_from_slice(&[8, 10, 0, 0])) },
+        Forgery {
+            name: "TCP option of length 0",
+            frame: finished(peer, stack, |s| s[20..24].copy_from_slice(&[2, 0, 0, 0])),
+        },
+        Forgery {
+            name: "TCP option beyond the header",
+            frame: finished(peer, stack, |s| s[20..24].copy_from_slice(&[8, 10, 0, 0])),
+        },
         Forgery { name: "land packet", frame: syn(stack, stack) },
     ];
     let sources: &[IpAddr] = match stack.ip() {
         IpAddr::V4(_) => {
-            all.push(Forgery { name: "IPv4 header length of 4 words", frame: edited(data(peer, stack), |f| f[0] = 0x44) });
-            all.push(Forgery { name: "IPv4 header checksum wrong", frame: edited(data(peer, stack), |f| f[10] ^= 0x55) });
+            all.push(Forgery {
+                name: "IPv4 header length of 4 words",
+                frame: edited(data(peer, stack), |f| f[0] = 0x44),
+            });
+            all.push(Forgery {
+                name: "IPv4 header checksum wrong",
+                frame: edited(data(peer, stack), |f| f[10] ^= 0x55),
+            });
             &[
                 IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 IpAddr::V4(Ipv4Addr::BROADCAST),
@@ -51,7 +69,10 @@ pub(crate) fn forgeries(peer: SocketAddr, stack: SocketAddr) -> Vec<Forgery> {
         ],
     };
     for &source in sources {
-        all.push(Forgery { name: "SYN from an impossible source", frame: syn(SocketAddr::new(source, 4000), stack) });
+        all.push(Forgery {
+            name: "SYN from an impossible source",
+            frame: syn(SocketAddr::new(source, 4000), stack),
+        });
     }
     all
 }

@@ -57,7 +57,8 @@ impl Options {
     }
 
     fn selects(&self, name: &str) -> bool {
-        let hit = |pattern: &String| if self.exact { name == pattern } else { name.contains(pattern.as_str()) };
+        let hit =
+            |pattern: &String| if self.exact { name == pattern } else { name.contains(pattern.as_str()) };
         // No case is marked ignored beforehand; being skipped is found out by trying.
         !self.ignored_only
             && (self.filters.is_empty() || self.filters.iter().any(hit))

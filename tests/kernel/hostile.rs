@@ -1,4 +1,5 @@
-//! What must not disturb a transfer: garbage on the wire, and a link that goes away for a while.
+//! What must not disturb a transfer, garbage on the wire and a link that goes away for a while; and a
+//! device that goes for good.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
 use rtnetlink::LinkUnspec;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_netstack::TcpStream;
 
 use crate::bytes::{CHUNK, check, check_end, send};
@@ -66,24 +67,60 @@ pub(crate) async fn link_down(world: Arc<World>) -> CaseResult {
     let (kernel, stack) = world.pair(7).await?;
     let flapping = world.on_kernel(async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        set_link(false).await?;
+        change_link(Change::Down).await?;
         tokio::time::sleep(Duration::from_secs(5)).await;
-        set_link(true).await
+        change_link(Change::Up).await
     });
     let began = Instant::now();
     exchange(&world, kernel, stack).await?;
     flapping.await??;
     let took = began.elapsed();
-    ensure!(took > Duration::from_secs(5), "the transfer was over in {took:?}: before the link came up again");
+    ensure!(
+        took > Duration::from_secs(5),
+        "the transfer was over in {took:?}: before the link came up again"
+    );
     Ok(())
 }
 
-async fn set_link(up: bool) -> Result<(), Failure> {
+/// The device is removed under the stack: every socket gets an error at once, and nothing hangs.
+pub(crate) async fn device_removed(world: Arc<World>) -> CaseResult {
+    let (_kernel, mut stack) = world.pair(7).await?;
+    let listener = world.listen(8).await?;
+    let sockets = async {
+        let accepted = listener.accept().await.map(|_| ());
+        let read = stack.read(&mut [0; 16]).await.map(|_| ());
+        let connected = TcpStream::connect(&world.stack, (world.kernel_ip(), 9)).await.map(|_| ());
+        [("accept", accepted), ("read", read), ("connect", connected)]
+    };
+    let (removed, outcomes) = tokio::join!(
+        world.on_kernel(change_link(Change::Remove)),
+        tokio::time::timeout(Duration::from_secs(5), sockets)
+    );
+    removed??;
+    for (what, outcome) in outcomes.map_err(|_| "a socket waits on though its device is gone")? {
+        let down = matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::NetworkDown);
+        ensure!(down, "{what} ended with {outcome:?} instead of NetworkDown");
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Down,
+    Up,
+    Remove,
+}
+
+async fn change_link(change: Change) -> Result<(), Failure> {
     let (connection, handle, _) = rtnetlink::new_connection()?;
     let task = tokio::spawn(connection);
-    let link = LinkUnspec::new_with_index(if_nametoindex(DEVICE)?);
-    let message = if up { link.up() } else { link.down() }.build();
-    let result = handle.link().set(message).execute().await;
+    let index = if_nametoindex(DEVICE)?;
+    let link = LinkUnspec::new_with_index(index);
+    let result = match change {
+        Change::Down => handle.link().set(link.down().build()).execute().await,
+        Change::Up => handle.link().set(link.up().build()).execute().await,
+        Change::Remove => handle.link().del(index).execute().await,
+    };
     task.abort();
     Ok(result?)
 }
@@ -123,6 +160,7 @@ async fn injector(world: &World) -> Result<Injector, Failure> {
     Ok(learning.await??)
 }
 
+/// All that the stack received and dropped, whatever the reason.
 fn drops(world: &World) -> u64 {
-    world.stack.counters().dropped()
+    world.stack.counters().iter().filter(|(name, _)| name.starts_with("drop_")).map(|(_, count)| count).sum()
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::world::{CaseResult, Family, World, ensure};
+use crate::cases::Family;
+use crate::world::{CaseResult, World, ensure};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -43,7 +44,8 @@ fn ping_once(family: Family, target: SocketAddr, sequence: u16, size: usize) -> 
     socket.send(&message)?;
 
     let mut buf = [0; 2048];
-    let len = socket.read(&mut buf).map_err(|error| format!("no answer to a ping of {size} bytes: {error}"))?;
+    let len =
+        socket.read(&mut buf).map_err(|error| format!("no answer to a ping of {size} bytes: {error}"))?;
     let answer = &buf[..len];
     ensure!(answer[..2] == [reply, 0], "type and code {:?} instead of an echo reply", &answer[..2]);
     ensure!(answer[6..] == message[6..], "a ping of {size} bytes came back changed");

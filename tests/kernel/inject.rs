@@ -18,12 +18,8 @@ impl Injector {
     /// Waits for a packet to pass the device with this index, and takes the address to send to from it:
     /// a TUN device has no hardware address by which it could be named otherwise.
     pub(crate) fn learn(index: usize) -> io::Result<Self> {
-        let socket = socket(
-            AddressFamily::Packet,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC,
-            SockProtocol::EthAll,
-        )?;
+        let socket =
+            socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)?;
         loop {
             let (_, from) = recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut [0; 64])?;
             if let Some(device) = from.filter(|from| from.ifindex() == index) {

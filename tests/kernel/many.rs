@@ -27,7 +27,7 @@ pub(crate) async fn sequential(world: Arc<World>) -> CaseResult {
     });
     clients.await??;
     server.await??;
-    settle("connections that the stack keeps", 0, || world.stack.counters().connections).await
+    settle("connections that the stack keeps", 0, || world.stack.connection_count()).await
 }
 
 /// 100 connections from the kernel at once, each with 100 kB both ways.
@@ -50,12 +50,12 @@ pub(crate) async fn concurrent(world: Arc<World>) -> CaseResult {
     let done: u64 = clients.await??;
     ensure!(done == CONCURRENT, "{done} of {CONCURRENT} clients were served");
     server.await??;
-    settle("connections that the stack keeps", 0, || world.stack.counters().connections).await
+    settle("connections that the stack keeps", 0, || world.stack.connection_count()).await
 }
 
 /// An echo service that ends once it has served `clients`.
 async fn serve(world: &World, clients: u64) -> io::Result<tokio::task::JoinHandle<io::Result<()>>> {
-    let mut listener = world.listen(7).await?;
+    let listener = world.listen(7).await?;
     Ok(tokio::spawn(async move {
         let mut echoes = JoinSet::new();
         for _ in 0..clients {

@@ -38,7 +38,7 @@ pub(crate) async fn by_linger(world: Arc<World>) -> CaseResult {
 /// The process that holds the kernel's end is killed with unread data in its socket.
 // req: S-RST-3, R5961-2, MUST-12
 pub(crate) async fn by_kill(world: Arc<World>) -> CaseResult {
-    let mut listener = world.listen(7).await?;
+    let listener = world.listen(7).await?;
     let mut victim = start_victim(&world.at_stack(7).to_string())?;
     let (stack, _) = listener.accept().await?;
     let outcome = resets(stack, || victim.kill()).await;

@@ -41,11 +41,12 @@ pub(crate) async fn tiny(world: Arc<World>) -> CaseResult {
 }
 
 async fn both_ways(world: &World, total: u64, chunk: usize, tiny: bool) -> CaseResult {
-    let mut listener = world.listen(7).await?;
+    let listener = world.listen(7).await?;
     let target = world.at_stack(7);
     let began = Instant::now();
     let client = world.on_kernel(async move {
-        let socket = if target.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
+        let socket =
+            if target.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
         if tiny {
             // The kernel doubles these for its own book-keeping.
             SockRef::from(&socket).set_recv_buffer_size(TINY)?;

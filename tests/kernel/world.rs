@@ -88,7 +88,7 @@ impl World {
 
     /// A connection that the kernel opened to the stack: the kernel's end, and the stack's.
     pub(crate) async fn pair(&self, port: u16) -> Result<(tokio::net::TcpStream, TcpStream), Failure> {
-        let mut listener = self.listen(port).await?;
+        let listener = self.listen(port).await?;
         let connecting = self.on_kernel(tokio::net::TcpStream::connect(self.at_stack(port)));
         let (stream, _) = listener.accept().await?;
         Ok((connecting.await??, stream))
@@ -103,7 +103,7 @@ pub(crate) fn run_case(name: &str) -> ExitCode {
     };
     // Before any thread: a process with threads cannot enter a user namespace.
     if let Err(error) = netns::enter_private() {
-        return refused(&error.into());
+        return refused(&io::Error::from(error).into());
     }
     watch(case);
     match drive(case) {
@@ -145,10 +145,11 @@ fn runtime(flavour: Flavour) -> io::Result<Runtime> {
 async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
     let device: TunDevice = TunConfig::new(DEVICE)
         .mtu(MTU)
-        .host_address("192.0.2.1/24".parse()?)
-        .host_address("2001:db8::1/64".parse()?)
+        .host_address(Ipv4Addr::new(192, 0, 2, 1).into(), 24)
+        .host_address(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(), 64)
         .open()
-        .await?;
+        .await
+        .map_err(io::Error::from)?;
     let gate = Gate::default();
     let mut config = TcpConfig::new();
     (setup.configure)(&mut config);
@@ -192,7 +193,12 @@ fn watch(case: &Case) {
 /// Prints the counters of the stack and the connections as the kernel sees them.
 fn diagnose() {
     if let Some(stack) = STACK.get() {
-        eprintln!("the stack's counters: {:#?}", stack.counters());
+        eprintln!("the stack's counters that are not 0:");
+        for (name, count) in stack.counters().iter().filter(|(_, count)| *count > 0) {
+            eprintln!("  {name} {count}");
+        }
+        eprintln!("its device: {:?}", stack.device_counters(0));
+        eprintln!("{} connections, {} in TIME-WAIT", stack.connection_count(), stack.time_wait_count());
     }
     for table in ["/proc/net/tcp", "/proc/net/tcp6", "/proc/net/dev", "/proc/net/snmp"] {
         if let Ok(text) = std::fs::read_to_string(table) {
