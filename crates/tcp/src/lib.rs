@@ -33,6 +33,8 @@ mod send;
 mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod time;
 mod time_wait;
 mod timer;

@@ -9,6 +9,9 @@ use core::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant(u64);
 
+/// The latest instant that is a deadline and not [`Instant::NEVER`].
+const LATEST: u64 = u64::MAX - 1;
+
 impl Instant {
     /// The start of the stack.
     pub const ZERO: Self = Self(0);
@@ -24,7 +27,7 @@ impl Instant {
     /// The instant `elapsed` after the start; saturates after 584 years.
     #[must_use]
     pub fn from_duration(elapsed: Duration) -> Self {
-        Self(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX - 1))
+        Self(u64::try_from(elapsed.as_nanos()).unwrap_or(LATEST))
     }
 
     /// Nanoseconds since the start.
@@ -46,7 +49,7 @@ impl Add<Duration> for Instant {
     fn add(self, delay: Duration) -> Self {
         let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         // One below NEVER: a deadline far ahead stays a deadline.
-        Self(self.0.saturating_add(nanos).min(u64::MAX - 1))
+        Self(self.0.saturating_add(nanos).min(LATEST))
     }
 }
 

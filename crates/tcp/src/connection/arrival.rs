@@ -131,7 +131,7 @@ impl Connection {
         let end = seq + seg.len();
         // A FIN needs no room: alone it is acceptable where an empty segment is.
         let acceptable = if seg.payload.is_empty() {
-            !end.before(nxt) && !seq.after(edge) && !(seg.has(TcpFlags::FIN) && seq.before(nxt))
+            seq.after_eq(nxt) && seq.before_eq(edge)
         } else {
             end.after(nxt) && seq.before(edge)
         };

@@ -4,8 +4,6 @@ mod ack;
 mod arrival;
 mod handshake;
 mod output;
-#[cfg(test)]
-mod tests;
 mod timeout;
 
 use core::fmt;
@@ -194,6 +192,18 @@ impl Connection {
     #[must_use]
     pub fn send_queued(&self) -> usize {
         self.snd.buffer.len() as usize
+    }
+
+    /// Octets written and not yet sent; after a retransmission timeout, those to be sent again count too.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.snd.unsent() as usize
+    }
+
+    /// Payload octets of a full segment as it is sent now.
+    #[must_use]
+    pub fn effective_mss(&self) -> usize {
+        self.full_segment() as usize
     }
 
     /// RECEIVE (RFC 9293 3.10.3): the next piece of data in order. It counts against the window until

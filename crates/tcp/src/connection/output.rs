@@ -185,14 +185,14 @@ impl Connection {
         let mut flags = TcpFlags::ACK;
         if len > 0 && at + len == self.snd.data_end() {
             // MUST-61
-            flags = flags | TcpFlags::PSH;
+            flags |= TcpFlags::PSH;
         }
         if fin {
-            flags = flags | TcpFlags::FIN;
+            flags |= TcpFlags::FIN;
         }
         let mut header = TcpHeader { options: self.options(now), ..self.header(at, flags) };
         if let Some(up) = self.snd.urgent.filter(|up| up.after(at)) {
-            header.flags = header.flags | TcpFlags::URG;
+            header.flags |= TcpFlags::URG;
             header.urgent = up.distance_from(at).min(0xffff) as u16;
         }
         header.window = self.rcv.announce(&self.config, self.agreed.rcv_shift);

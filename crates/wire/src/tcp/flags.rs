@@ -62,6 +62,12 @@ impl TcpFlags {
         self.0 == 0
     }
 
+    /// These flags with `other` cleared.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Both sets together; as `|`, but usable in constants.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {

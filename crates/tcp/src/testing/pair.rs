@@ -1,0 +1,305 @@
+//! Two connections back to back over a link in virtual time, with a script of what the link does to each segment.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use netstack_wire::SeqNum;
+
+use super::wire_segments;
+use crate::config::TcpConfig;
+use crate::connection::{Connection, Opening};
+use crate::negotiate::SynRecord;
+use crate::reset::reset_for;
+use crate::segment::Segment;
+use crate::time::Instant;
+use crate::tuple::FourTuple;
+
+/// One end of a [`Pair`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The end that opens, unless the test says otherwise.
+    A,
+    /// The other end.
+    B,
+}
+
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// A segment on its way.
+#[derive(Debug, Clone)]
+pub struct Flight {
+    /// Who sent it.
+    pub from: Side,
+    /// When it left.
+    pub sent: Instant,
+    /// Counts the segments of this sender, from 0.
+    pub index: usize,
+    /// The segment.
+    pub segment: Segment,
+}
+
+/// What the link does with a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives after the link's delay.
+    Deliver,
+    /// It is lost.
+    Drop,
+    /// It arrives this much later than others.
+    Delay(Duration),
+    /// It arrives twice.
+    Duplicate,
+}
+
+/// One end: a connection and its application.
+#[derive(Debug)]
+struct End {
+    /// `None` until the peer's SYN arrives at a listening end.
+    connection: Option<Connection>,
+    opening: Opening,
+    config: Arc<TcpConfig>,
+    sent: usize,
+    received: Vec<u8>,
+    reading: bool,
+}
+
+type Script = Box<dyn FnMut(&Flight) -> Fate>;
+
+/// Two ends and the link between them.
+pub struct Pair {
+    ends: [End; 2],
+    now: Instant,
+    delay: Duration,
+    /// On the way, by arrival; equal times in the order of sending.
+    flying: Vec<(Instant, u64, Flight)>,
+    counter: u64,
+    script: Script,
+    /// Every segment that left, in order.
+    pub log: Vec<Flight>,
+}
+
+impl Pair {
+    /// A listening B and an A that connects, with `delay` one way.
+    #[must_use]
+    pub fn new(config_a: TcpConfig, config_b: TcpConfig, delay: Duration) -> Self {
+        let tuple = FourTuple::new(([192, 0, 2, 1], 50_000).into(), ([192, 0, 2, 2], 7).into());
+        let mut pair = Self {
+            ends: [
+                End::new(tuple, SeqNum(0xffff_f000), config_a),
+                End::new(tuple.flipped(), SeqNum(0xffff_e000), config_b),
+            ],
+            now: Instant::ZERO,
+            delay,
+            flying: Vec::new(),
+            counter: 0,
+            script: Box::new(|_| Fate::Deliver),
+            log: Vec::new(),
+        };
+        pair.connect(Side::A);
+        pair
+    }
+
+    /// A pair over a link of 10 ms one way that is open on both sides.
+    #[must_use]
+    pub fn established(config: &TcpConfig) -> Self {
+        let mut pair = Self::new(config.clone(), config.clone(), Duration::from_millis(10));
+        pair.run_for(Duration::from_millis(100));
+        pair
+    }
+
+    /// What the link does from now on.
+    pub fn script(&mut self, script: impl FnMut(&Flight) -> Fate + 'static) {
+        self.script = Box::new(script);
+    }
+
+    /// Opens actively from `side`; both sides doing so at once is a simultaneous open.
+    pub fn connect(&mut self, side: Side) {
+        let end = &mut self.ends[side as usize];
+        end.connection = Some(Connection::connect(self.now, end.opening, Arc::clone(&end.config)));
+        self.transmit(side);
+    }
+
+    /// The connection of `side`.
+    ///
+    /// # Panics
+    ///
+    /// If that end has none yet.
+    pub fn connection(&mut self, side: Side) -> &mut Connection {
+        self.ends[side as usize].connection.as_mut().expect("the end has a connection")
+    }
+
+    /// Applies a command to the connection of `side` and sends what follows from it.
+    pub fn command<T>(&mut self, side: Side, command: impl FnOnce(&mut Connection, Instant) -> T) -> T {
+        let now = self.now;
+        let result = command(self.connection(side), now);
+        self.transmit(side);
+        result
+    }
+
+    /// Writes `data` at `side`.
+    ///
+    /// # Panics
+    ///
+    /// If its sending half is closed.
+    pub fn write(&mut self, side: Side, data: &[u8]) {
+        let data = Bytes::copy_from_slice(data);
+        self.command(side, |connection, _| connection.write(data)).expect("the sending half is open");
+    }
+
+    /// What `side` has read so far.
+    #[must_use]
+    pub fn received(&self, side: Side) -> &[u8] {
+        &self.ends[side as usize].received
+    }
+
+    /// Whether the application of `side` reads what arrives; it does unless told otherwise.
+    pub fn set_reading(&mut self, side: Side, reading: bool) {
+        self.ends[side as usize].reading = reading;
+        self.transmit(side);
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Runs until `time` has passed.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Runs until `done`, at most for `limit`; whether it came to that.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = self.now + limit;
+        loop {
+            if done(self) {
+                return true;
+            }
+            if !self.step(end) {
+                self.now = end;
+                return done(self);
+            }
+        }
+    }
+
+    /// The next arrival or deadline, if it comes before `end`.
+    fn step(&mut self, end: Instant) -> bool {
+        let arrival = self.flying.iter().map(|(at, order, _)| (*at, *order)).min();
+        let deadline = [Side::A, Side::B]
+            .into_iter()
+            .filter_map(|side| Some((self.ends[side as usize].connection.as_ref()?.poll_timeout()?, side)))
+            .min_by_key(|(at, _)| *at);
+        match (arrival, deadline) {
+            (Some((at, order)), deadline) if deadline.is_none_or(|(due, _)| at <= due) => {
+                if at > end {
+                    return false;
+                }
+                self.now = self.now.max(at);
+                let place = self.flying.iter().position(|(_, known, _)| *known == order);
+                let (_, _, flight) = self.flying.swap_remove(place.expect("it was just found"));
+                self.deliver(flight);
+            }
+            (_, Some((due, side))) if due <= end => {
+                self.now = self.now.max(due);
+                let now = self.now;
+                self.command(side, |connection, _| connection.handle_timeout(now));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn deliver(&mut self, flight: Flight) {
+        let side = flight.from.other();
+        let now = self.now;
+        let end = &mut self.ends[side as usize];
+        match &mut end.connection {
+            Some(connection) if connection.close_reason().is_none() => {
+                connection.handle_segment(now, flight.segment)
+            }
+            Some(_) => {
+                if let Some(header) = reset_for(&flight.segment) {
+                    let segment = Segment { header, payload: Bytes::new(), ..flight.segment };
+                    self.launch(side, segment);
+                }
+                return;
+            }
+            None => {
+                let record = SynRecord::from_segment(end.opening.tuple, &flight.segment, now);
+                end.connection = Some(Connection::accept(now, &record, end.opening, Arc::clone(&end.config)));
+            }
+        }
+        self.transmit(side);
+    }
+
+    /// Sends what the connection of `side` has to send, and reads what it can.
+    fn transmit(&mut self, side: Side) {
+        let now = self.now;
+        let end = &mut self.ends[side as usize];
+        let Some(connection) = &mut end.connection else { return };
+        if end.reading {
+            while let Some(data) = connection.read() {
+                end.received.extend_from_slice(&data);
+            }
+            connection.set_unread(0);
+        }
+        let mut payload = Vec::new();
+        let mut leaving = Vec::new();
+        while let Some(transmit) = connection.poll_transmit(now, &mut payload, usize::MAX) {
+            leaving.extend(wire_segments(&transmit, &payload));
+        }
+        for segment in leaving {
+            self.launch(side, segment);
+        }
+    }
+
+    fn launch(&mut self, from: Side, segment: Segment) {
+        let end = &mut self.ends[from as usize];
+        let flight = Flight { from, sent: self.now, index: end.sent, segment };
+        end.sent += 1;
+        let (copies, extra) = match (self.script)(&flight) {
+            Fate::Deliver => (1, Duration::ZERO),
+            Fate::Drop => (0, Duration::ZERO),
+            Fate::Delay(extra) => (1, extra),
+            Fate::Duplicate => (2, Duration::ZERO),
+        };
+        for _ in 0..copies {
+            self.counter += 1;
+            self.flying.push((self.now + self.delay + extra, self.counter, flight.clone()));
+        }
+        self.log.push(flight);
+    }
+}
+
+impl End {
+    fn new(tuple: FourTuple, iss: SeqNum, config: TcpConfig) -> Self {
+        Self {
+            connection: None,
+            opening: Opening { tuple, iss, ts_offset: 0, mtu: 1500 },
+            config: Arc::new(config),
+            sent: 0,
+            received: Vec::new(),
+            reading: true,
+        }
+    }
+}
+
+impl fmt::Debug for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair").field("now", &self.now).field("ends", &self.ends).finish_non_exhaustive()
+    }
+}

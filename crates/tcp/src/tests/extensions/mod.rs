@@ -1,0 +1,1 @@
+//! The other RFCs: timers, congestion, options, attacks, TIME-WAIT.

@@ -1,0 +1,7 @@
+//! Tests of the protocol through the harnesses of [`crate::testing`]: scripted peers and pairs in virtual time. Each cites
+//! the rows of the requirements that it exercises (`req:` comments).
+
+mod events;
+mod extensions;
+mod labels;
+mod states;
