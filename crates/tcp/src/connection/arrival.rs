@@ -151,13 +151,27 @@ impl Connection {
                 self.rcv.report_duplicate(seq, seq + seg.payload.len() as u32);
             }
             self.answer_unacceptable(now, seg);
-            return ControlFlow::Break(());
+            return self.rescue_ack(seg);
         }
         // Above the edge only: its ACK, window and URG still count, its text does not (S-SEQ-2, S-SEQ-3).
         self.answer_unacceptable(now, seg);
         seg.payload = Bytes::new();
         seg.header.flags = seg.header.flags.without(TcpFlags::FIN);
         self.last_received = now;
+        ControlFlow::Continue(())
+    }
+
+    /// A segment from just below the window: dropped (S-SEQ-5), unless its ACK is news. Two ends whose window probes crossed
+    /// while both windows opened each send from one below what the other expects; if neither read the other's ACK, both
+    /// would repeat their probe for ever.
+    fn rescue_ack(&mut self, seg: &mut Segment) -> ControlFlow<()> {
+        let age = self.rcv.nxt.distance_from(seg.header.seq);
+        let news = seg.has(TcpFlags::ACK) && seg.header.ack.after(self.snd.una);
+        if !news || !self.state.is_synchronized() || age > self.config.recv_buffer {
+            return ControlFlow::Break(());
+        }
+        seg.payload = Bytes::new();
+        seg.header.flags = seg.header.flags.without(TcpFlags::FIN | TcpFlags::URG);
         ControlFlow::Continue(())
     }
 
