@@ -16,10 +16,10 @@ pub(crate) fn cut(transmit: &Transmit, slices: &[Bytes], mut emit: impl FnMut(Se
         let mut header = transmit.header;
         header.seq += sent as u32;
         if sent > 0 {
-            header.flags = without(header.flags, TcpFlags::CWR);
+            header.flags = header.flags.without(TcpFlags::CWR);
         }
         if sent + len < total {
-            header.flags = without(header.flags, TcpFlags::FIN | TcpFlags::PSH);
+            header.flags = header.flags.without(TcpFlags::FIN | TcpFlags::PSH);
         }
         emit(Segment { header, payload: cursor.take(len), ecn: transmit.ecn, gso_size: 0 });
         sent += len;
@@ -27,10 +27,6 @@ pub(crate) fn cut(transmit: &Transmit, slices: &[Bytes], mut emit: impl FnMut(Se
             return;
         }
     }
-}
-
-fn without(flags: TcpFlags, cleared: TcpFlags) -> TcpFlags {
-    TcpFlags::from_bits(flags.bits() & !cleared.bits())
 }
 
 /// Takes pieces off a list of slices; copies only where a piece spans two of them.

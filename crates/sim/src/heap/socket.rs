@@ -33,9 +33,9 @@ impl<'a> Socket<'a> {
         self.endpoint.is_connected()
     }
 
-    /// Bytes that [`write`](Self::write) would take; 0 before the handshake has completed.
+    /// Bytes that [`write`](Self::write) would take; 0 before the handshake has completed and after the connection ended.
     pub fn writable(&self) -> usize {
-        if !self.is_connected() {
+        if !self.is_connected() || self.close_reason().is_some() {
             return 0;
         }
         self.endpoint.connection().map_or(0, |connection| connection.send_space())
