@@ -29,7 +29,7 @@ pub fn wire_segments(transmit: &Transmit, payload: &[Bytes]) -> Vec<Segment> {
         .map(|index| {
             let (start, end) = (index * size, ((index + 1) * size).min(whole.len()));
             let mut header = transmit.header;
-            header.seq = header.seq + start as u32;
+            header.seq += start as u32;
             if index + 1 < count {
                 header.flags = header.flags.without(TcpFlags::FIN).without(TcpFlags::PSH);
             }

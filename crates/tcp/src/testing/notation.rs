@@ -174,7 +174,7 @@ fn number(text: &str) -> Result<u32, String> {
 fn parse_flags(text: &str) -> Result<TcpFlags, String> {
     text.chars().filter(|name| *name != '-').try_fold(TcpFlags::empty(), |flags, name| {
         let (_, flag) =
-            FLAGS.iter().find(|(known, _)| *known == name).ok_or(format!("unknown flag {name}"))?;
+            FLAGS.iter().find(|(known, _)| *known == name).ok_or_else(|| format!("unknown flag {name}"))?;
         Ok(flags | *flag)
     })
 }
