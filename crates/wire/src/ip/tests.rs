@@ -1,1 +1,94 @@
+use core::net::{Ipv4Addr, Ipv6Addr};
 
+use proptest::prelude::*;
+
+use super::*;
+
+fn header() -> impl Strategy<Value = IpHeader> {
+    let addresses = prop_oneof![
+        any::<(u32, u32)>()
+            .prop_map(|(a, b)| (IpAddr::from(Ipv4Addr::from_bits(a)), IpAddr::from(Ipv4Addr::from_bits(b)))),
+        any::<(u128, u128)>()
+            .prop_map(|(a, b)| (IpAddr::from(Ipv6Addr::from_bits(a)), IpAddr::from(Ipv6Addr::from_bits(b)))),
+    ];
+    let protocol = prop_oneof![Just(Protocol::TCP), Just(Protocol::UDP), Just(Protocol(200))];
+    let rest = (any::<u8>(), 0u8..64, 0u8..4, any::<bool>(), any::<u16>(), 0u32..1 << 20, 0usize..100);
+    (addresses, protocol, rest).prop_map(|((src, dst), protocol, rest)| {
+        let (hop_limit, dscp, ecn, dont_fragment, id, flow_label, payload_len) = rest;
+        let ecn = Ecn::from_bits(ecn);
+        IpHeader { src, dst, protocol, hop_limit, dscp, ecn, payload_len, dont_fragment, id, flow_label }
+    })
+}
+
+#[test]
+fn nothing_but_versions_4_and_6_is_parsed() {
+    assert_eq!(parse(&[]), Err(ParseError::Truncated));
+    for version in (0..16u8).filter(|version| ![4, 6].contains(version)) {
+        assert_eq!(parse(&[version << 4; 60]), Err(ParseError::BadVersion), "version {version}");
+    }
+}
+
+#[test]
+fn a_mixed_pair_of_addresses_is_sent_as_ipv6() {
+    let (src, dst) = ([192, 0, 2, 1].into(), "2001:db8::1".parse().unwrap());
+    let header = IpHeader::new(src, dst, Protocol::UDP, 0);
+    let mut buf = [0; 40];
+    assert_eq!(header.emit(&mut buf), header.header_len());
+    assert_eq!(parse(&buf).unwrap().src, "::ffff:192.0.2.1".parse::<IpAddr>().unwrap());
+}
+
+#[test]
+fn lengths_past_the_field_are_written_as_its_maximum() {
+    for (src, offset) in [("192.0.2.1", 2), ("2001:db8::1", 4)] {
+        let src: IpAddr = src.parse().unwrap();
+        let mut buf = [0; 40];
+        IpHeader::new(src, src, Protocol::TCP, 70_000).emit(&mut buf);
+        assert_eq!(buf[offset..offset + 2], [0xff, 0xff]);
+    }
+}
+
+proptest! {
+    // req: R1122-9
+    #[test]
+    fn what_is_emitted_parses_back(header in header(), padding in 0usize..20) {
+        let mut packet = vec![0; header.header_len()];
+        prop_assert_eq!(header.emit(&mut packet), packet.len());
+        packet.extend((0..header.payload_len).map(|i| i as u8));
+        let total_len = packet.len();
+        packet.resize(total_len + padding, 0xee);
+
+        let parsed = parse(&packet).unwrap();
+        let v6 = header.src.is_ipv6();
+        let expected = IpPacket {
+            src: header.src,
+            dst: header.dst,
+            protocol: header.protocol,
+            protocol_offset: if v6 { 6 } else { 9 },
+            hop_limit: header.hop_limit,
+            dscp: header.dscp,
+            ecn: header.ecn,
+            header_len: header.header_len(),
+            fragment: None,
+            payload: &packet[header.header_len()..total_len],
+            total_len,
+            flow_label: if v6 { header.flow_label } else { 0 },
+            source_routed: false,
+            dont_fragment: v6 || header.dont_fragment,
+        };
+        prop_assert_eq!(parsed, expected);
+    }
+
+    #[test]
+    fn arbitrary_octets_give_a_view_or_an_error(
+        mut data in proptest::collection::vec(any::<u8>(), 0..200),
+        version in prop_oneof![Just(0x45u8), Just(0x4f), Just(0x60), any::<u8>()],
+    ) {
+        if let Some(first) = data.first_mut() {
+            *first = version;
+        }
+        if let Ok(packet) = parse(&data) {
+            prop_assert!(packet.total_len <= data.len());
+            prop_assert!(packet.header_len + packet.payload.len() <= packet.total_len);
+        }
+    }
+}

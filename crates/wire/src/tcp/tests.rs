@@ -96,7 +96,7 @@ proptest! {
         }
     }
 
-    // req: MUST-2, MUST-3
+    // req: MUST-2
     #[test]
     fn the_checksum_covers_every_bit(
         (src, dst) in addresses(),
