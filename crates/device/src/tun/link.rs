@@ -6,7 +6,6 @@ use std::pin::pin;
 
 use futures_core::Stream;
 use rtnetlink::packet_core::Nla;
-use rtnetlink::packet_route::address::AddressHeaderFlags;
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoTun, LinkAttribute, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::route::RouteScope;
 use rtnetlink::{Error, Handle, LinkUnspec, RouteMessageBuilder};
@@ -73,12 +72,7 @@ impl Netlink {
     }
 
     pub(super) async fn add_address(&self, index: u32, (address, prefix_len): Prefix) -> io::Result<()> {
-        let mut request = self.handle.address().add(index, address, prefix_len);
-        if address.is_ipv6() {
-            // There is nobody on the link who could have the address too.
-            request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
-        }
-        request.execute().await.map_err(into_io)
+        self.handle.address().add(index, address, prefix_len).execute().await.map_err(into_io)
     }
 
     pub(super) async fn add_route(&self, index: u32, (network, prefix_len): Prefix) -> io::Result<()> {

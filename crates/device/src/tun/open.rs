@@ -155,6 +155,8 @@ async fn configure(netlink: &Netlink, tun: &Tun, config: &TunConfig) -> Result<(
         netlink.add_address(index, prefix).await.map_err(step(text.clone()))?;
         usable(prefix.0).await.map_err(step(text))?;
     }
+    // An address becomes usable just before its route is in place, under the same lock that this takes.
+    netlink.set_up(&config.name).await.map_err(step("bringing the link up".to_owned()))?;
     for prefix in config.routes_to_add() {
         let text = format!("adding a route to {}/{}", prefix.0, prefix.1);
         netlink.add_route(index, prefix).await.map_err(step(text))?;
