@@ -244,11 +244,7 @@ impl Connection {
 
     fn transmit_ack(&mut self, now: Instant, seq: SeqNum) -> Transmit {
         let mut header = TcpHeader { options: self.options(now), ..self.header(seq, TcpFlags::ACK) };
-        header.window = if self.state == State::SynReceived {
-            self.syn_window() as u16
-        } else {
-            self.rcv.announce(&self.config, self.agreed.rcv_shift)
-        };
+        header.window = self.rcv.announce(&self.config, self.agreed.rcv_shift);
         self.note_ack_sent();
         self.transmit(header, 0)
     }
