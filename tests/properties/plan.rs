@@ -201,7 +201,7 @@ fn end(rng: &mut SimRng, end: &mut EndpointConfig, mtu: u16, small_buffers: bool
         SeqNum(rng.next_u64() as u32)
     };
     if rng.one_in(2) {
-        end.max_payload = 1 + rng.below(20_000) as usize;
+        end.max_payload = usize::from(mtu) + rng.below(20_000) as usize;
     }
 }
 

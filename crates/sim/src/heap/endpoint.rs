@@ -36,7 +36,7 @@ pub struct EndpointConfig {
     pub ts_offset: u32,
     /// IP MTU of its device, bytes.
     pub mtu: u16,
-    /// Most payload bytes in one transmission; above the MSS it sends super-segments, which are cut before the link.
+    /// Most payload bytes in one transmission, at least the MSS; above it super-segments leave, cut before the link.
     pub max_payload: usize,
     /// Its protocol settings.
     pub tcp: Arc<TcpConfig>,
