@@ -1,1 +1,65 @@
-//! Placeholder.
+//! A user-space TCP/IP stack for Tokio: [`TcpStream`] and [`TcpListener`] that feel like `tokio::net`, over any packet
+//! device.
+//!
+//! The kernel's sockets are not involved: frames come from a [`device`], a [`Stack`] speaks IPv4, IPv6, ICMP and TCP
+//! on it, and every connection is a task of its own.
+//!
+//! ```
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use tokio_netstack::{Stack, TcpListener, TcpStream, device};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let caps = device::Capabilities::ip(1500);
+//! let (left, right) = device::memory::pair(caps.clone(), caps);
+//! let server = Stack::builder().device(left).address("192.0.2.1/24".parse()?).build()?;
+//! let client = Stack::builder().device(right).address("192.0.2.2/24".parse()?).build()?;
+//!
+//! let listener = TcpListener::bind(&server, ([192, 0, 2, 1], 7)).await?;
+//! let mut stream = TcpStream::connect(&client, ([192, 0, 2, 1], 7)).await?;
+//! let (mut accepted, _peer) = listener.accept().await?;
+//! accepted.write_all(b"hello").await?;
+//! drop(accepted);
+//! let mut text = String::new();
+//! stream.read_to_string(&mut text).await?;
+//! assert_eq!(text, "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Inside
+//!
+//! ```text
+//! in :  device -> ingress -> demultiplexer -> mailbox -> actor -> receive lane -> TcpStream::poll_read
+//! out:  TcpStream::poll_write -> send lane -> actor -> device
+//! ```
+//!
+//! The actor, one task per connection, alone owns the protocol's state (`netstack_tcp::Connection`); ingress is one task
+//! per device queue. Lanes and mailboxes are bounded queues under short locks. All time comes from `tokio::time`: under
+//! `start_paused = true` a test runs in virtual time, and with [`StackBuilder::seed_for_test`] two runs are the same.
+//!
+//! # Features
+//!
+//! - `tun` (default): the Linux TUN device, [`device::tun`](netstack_device).
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod actor;
+mod clock;
+mod demux;
+mod error;
+mod icmp;
+mod ingress;
+mod lane;
+mod listener;
+mod route;
+mod secrets;
+mod stack;
+mod stream;
+
+pub use listener::{ListenConfig, TcpListener};
+pub use netstack_device as device;
+pub use netstack_tcp::{CloseReason, IcmpNotice, KeepAlive, State, TcpConfig, TcpInfo, TcpStats};
+pub use route::{IpPrefix, PrefixError};
+pub use stack::{Stack, StackBuilder, StackCounters};
+pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};

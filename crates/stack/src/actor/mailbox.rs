@@ -1,0 +1,168 @@
+//! The mailbox: what ingress has for a connection until its actor runs.
+//!
+//! Bounded in bytes by the room below the announced right edge plus 64 KiB, so that data we promised room for always
+//! fits, and in segments without data by [`MAX_CONTROL`]. Past a bound, what tells nothing new goes first.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use netstack_tcp::{IcmpNotice, Instant, Segment};
+use netstack_wire::SeqNum;
+use netstack_wire::tcp::TcpFlags;
+
+use crate::lane::lock;
+use crate::stack::counters::Counters;
+
+/// Bytes beyond the announced right edge that a mailbox holds: window probes, retransmissions, a peer's overshoot.
+const SLACK: usize = 64 * 1024;
+
+/// Segments without data that a mailbox holds.
+const MAX_CONTROL: usize = 256;
+
+/// One thing for a connection to handle.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// When it reached the device.
+    pub(crate) at: Instant,
+    pub(crate) input: Input,
+}
+
+/// What can arrive for a connection.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A segment of the peer.
+    Segment(Segment),
+    /// An ICMP error that quotes a segment of ours with this sequence number.
+    Icmp { seq: SeqNum, notice: IcmpNotice },
+}
+
+impl Input {
+    fn payload_len(&self) -> usize {
+        match self {
+            Self::Segment(segment) => segment.payload.len(),
+            Self::Icmp { .. } => 0,
+        }
+    }
+
+    /// An ACK without data: the next one says it all again.
+    fn is_pure_ack(&self) -> bool {
+        match self {
+            Self::Segment(segment) => {
+                let control = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+                segment.payload.is_empty() && !segment.header.flags.intersects(control)
+            }
+            Self::Icmp { .. } => false,
+        }
+    }
+
+    /// The sequence range that it carries, if it carries data.
+    fn range(&self) -> Option<(u32, usize)> {
+        match self {
+            Self::Segment(segment) if !segment.payload.is_empty() => {
+                Some((segment.header.seq.0, segment.payload.len()))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    queue: VecDeque<Arrival>,
+    /// Payload bytes in `queue`.
+    bytes: usize,
+    /// Entries of `queue` without payload.
+    control: usize,
+    /// Length of `queue` when it was last searched for duplicates.
+    searched_at: usize,
+}
+
+/// The mailbox of one connection.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    inbox: Mutex<Inbox>,
+    /// Bytes allowed in the inbox.
+    limit: AtomicUsize,
+}
+
+impl Mailbox {
+    /// A mailbox for a connection that has announced `room` bytes.
+    pub(crate) fn new(room: usize) -> Self {
+        Self { inbox: Mutex::default(), limit: AtomicUsize::new(room.saturating_add(SLACK)) }
+    }
+
+    /// The actor publishes how much lies below the announced right edge.
+    pub(crate) fn set_room(&self, room: usize) {
+        self.limit.store(room.saturating_add(SLACK), Relaxed);
+    }
+
+    /// Adds an arrival, or drops and counts it or others.
+    pub(crate) fn push(&self, arrival: Arrival, counters: &Counters) {
+        let len = arrival.input.payload_len();
+        let mut inbox = lock(&self.inbox);
+        let fits = if len == 0 {
+            inbox.make_room_for_control(counters)
+        } else {
+            inbox.make_room_for_data(&arrival.input, self.limit.load(Relaxed), counters)
+        };
+        if fits {
+            inbox.bytes += len;
+            inbox.control += usize::from(len == 0);
+            inbox.queue.push_back(arrival);
+        } else {
+            drop(inbox);
+            let counter = if len == 0 { &counters.drop_mailbox_ack } else { &counters.drop_mailbox_full };
+            counter.bump();
+        }
+    }
+
+    /// The actor takes everything; the mailbox keeps no storage.
+    pub(crate) fn take(&self) -> VecDeque<Arrival> {
+        std::mem::take(&mut *lock(&self.inbox)).queue
+    }
+}
+
+impl Inbox {
+    fn make_room_for_control(&mut self, counters: &Counters) -> bool {
+        if self.control < MAX_CONTROL {
+            return true;
+        }
+        let Some(oldest) = self.queue.iter().position(|arrival| arrival.input.is_pure_ack()) else {
+            return false;
+        };
+        self.queue.remove(oldest);
+        self.control -= 1;
+        counters.drop_mailbox_ack.bump();
+        true
+    }
+
+    fn make_room_for_data(&mut self, input: &Input, limit: usize, counters: &Counters) -> bool {
+        let len = input.payload_len();
+        if self.bytes + len <= limit {
+            return true;
+        }
+        // Without new entries since the last search there is nothing to find: a flood costs one search.
+        if self.searched_at == self.queue.len() {
+            return false;
+        }
+        let mut seen: HashSet<_> = input.range().into_iter().collect();
+        let before = self.queue.len();
+        let mut freed = 0;
+        // From the newest on: what arrived last carries the newest ACK and timestamps.
+        let mut keep: VecDeque<bool> = VecDeque::with_capacity(before);
+        for arrival in self.queue.iter().rev() {
+            let fresh = arrival.input.range().is_none_or(|range| seen.insert(range));
+            freed += if fresh { 0 } else { arrival.input.payload_len() };
+            keep.push_front(fresh);
+        }
+        self.queue.retain(|_| keep.pop_front().unwrap_or(true));
+        self.bytes -= freed;
+        self.searched_at = self.queue.len();
+        counters.drop_mailbox_duplicate.add(before - self.queue.len());
+        self.bytes + len <= limit
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,364 @@
+//! The actor: one task per connection, which alone owns the protocol's state from the first SYN to TIME-WAIT.
+//!
+//! A turn takes what has arrived, what the application wrote and what it ordered, fires the timers that are due, sends
+//! a bounded burst, publishes to the application, and re-arms the timer. Nothing in it waits.
+
+mod mailbox;
+mod shared;
+mod timer;
+mod transmit;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use netstack_device::Turn;
+use netstack_tcp::{CloseReason, Connection, Event, Instant, State};
+use tracing::debug;
+
+pub(crate) use mailbox::{Arrival, Input};
+pub(crate) use shared::{Linger, Shared, order};
+use timer::Timer;
+use transmit::{Held, Sent};
+
+use crate::error::EndCause;
+use crate::lane::Room;
+use crate::listener::ListenerShared;
+use crate::stack::ActorGuard;
+use crate::stream::TcpStream;
+
+/// The task of one connection.
+pub(crate) struct Actor {
+    connection: Connection,
+    shared: Arc<Shared>,
+    timer: Timer,
+    /// Our place in the device's FIFO of senders.
+    turn: Turn,
+    /// The frame that the device had no slot for.
+    held: Option<Box<Held>>,
+    /// Who gets the connection once its handshake is complete.
+    listener: Option<Arc<ListenerShared>>,
+    /// Bytes held by the connection, as the send lane knows.
+    published: usize,
+    /// When a connection with a bounded linger is given up.
+    linger_until: Option<Instant>,
+    /// The socket is gone: nobody reads or writes.
+    orphaned: bool,
+    /// Everything is published and the table entry is gone.
+    ended: bool,
+    guard: Option<ActorGuard>,
+}
+
+const _: () = assert!(size_of::<Actor>() <= 1152, "an idle connection costs at most 2 KiB in all");
+
+/// Whether a turn came to its end.
+enum Rest {
+    /// Nothing to do until somebody wakes the actor.
+    Idle,
+    /// More to do: others first.
+    Yield,
+    /// The connection is over.
+    Done,
+}
+
+impl Actor {
+    pub(crate) fn new(
+        connection: Connection,
+        shared: Arc<Shared>,
+        listener: Option<Arc<ListenerShared>>,
+        guard: ActorGuard,
+    ) -> Self {
+        Self {
+            connection,
+            shared,
+            timer: Timer::default(),
+            turn: Turn::new(),
+            held: None,
+            listener,
+            published: 0,
+            linger_until: None,
+            orphaned: false,
+            ended: false,
+            guard: Some(guard),
+        }
+    }
+
+    /// One turn. The order of calls is that of [`Connection`]'s documentation.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Rest {
+        self.shared.begin_turn(cx);
+        let now = self.shared.inner.clock.now();
+        self.receive();
+        if self.take_orders(now) {
+            self.end(EndCause::StackStopped);
+            return Rest::Done;
+        }
+        if self.connection.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.connection.handle_timeout(now);
+        }
+        if self.linger_until.is_some_and(|deadline| deadline <= now) {
+            self.linger_until = None;
+            self.connection.abort();
+        }
+        let sent = self.exchange(cx, now);
+        self.publish();
+        match sent {
+            Sent::Gone => {
+                self.end(EndCause::StackStopped);
+                self.shared.inner.stop();
+                Rest::Done
+            }
+            // What is still to be said is said before the connection is forgotten.
+            Sent::More => Rest::Yield,
+            Sent::Waiting => self.rest(cx),
+            Sent::All if self.finish() => Rest::Done,
+            Sent::All => self.rest(cx),
+        }
+    }
+
+    /// Arms the timer for the next deadline.
+    fn rest(&mut self, cx: &mut Context<'_>) -> Rest {
+        let clock = self.shared.inner.clock;
+        let deadline = self.connection.poll_timeout().into_iter().chain(self.linger_until).min();
+        match self.timer.poll(cx, deadline.and_then(|deadline| clock.tokio(deadline))) {
+            Poll::Ready(()) => Rest::Yield,
+            Poll::Pending => Rest::Idle,
+        }
+    }
+
+    // ---- From the network ----
+
+    /// Handles what ingress has put into the mailbox, and hands the data over to the application.
+    fn receive(&mut self) {
+        let arrivals = self.shared.mailbox.take();
+        if arrivals.is_empty() {
+            return;
+        }
+        let mut pieces = VecDeque::new();
+        for arrival in arrivals {
+            match arrival.input {
+                Input::Segment(segment) => {
+                    let completes = self.listener.is_some() && self.connection.completes_handshake(&segment);
+                    if completes && !self.reserve() {
+                        self.shared.inner.counters.accept_queue_full.bump();
+                        continue;
+                    }
+                    self.connection.handle_segment(arrival.at, segment);
+                    if completes {
+                        self.handshake_ended();
+                    }
+                }
+                Input::Icmp { seq, notice } => self.connection.handle_icmp(seq, notice),
+            }
+            // At once: a reset behind the data takes away what was not fetched.
+            while let Some(piece) = self.connection.read() {
+                pieces.push_back(piece);
+            }
+        }
+        if self.orphaned {
+            return;
+        }
+        if !pieces.is_empty() {
+            self.shared.recv.publish(pieces);
+        }
+        if self.connection.peer_closed() {
+            self.shared.recv.finish();
+        }
+    }
+
+    /// Takes a place in the accept queue.
+    fn reserve(&self) -> bool {
+        self.listener.as_ref().is_some_and(|listener| listener.reserve())
+    }
+
+    /// The segment that should complete the handshake was handled: the connection goes to the listener, or the place
+    /// is given back.
+    fn handshake_ended(&mut self) {
+        let Some(listener) = self.listener.take() else { return };
+        if self.connection.state() == State::SynReceived {
+            listener.unreserve();
+            self.listener = Some(listener);
+            return;
+        }
+        self.shared.inner.counters.connections_accepted.bump();
+        self.shared.send.open();
+        listener.push(TcpStream::new(Arc::clone(&self.shared)));
+    }
+
+    // ---- From the application ----
+
+    /// Carries out orders; true if the connection has to end without another word.
+    fn take_orders(&mut self, now: Instant) -> bool {
+        let orders = self.shared.take_orders();
+        if orders & order::STOP != 0 {
+            return true;
+        }
+        if orders & order::REQUEST != 0 {
+            self.take_requests(now);
+        }
+        if orders & order::ABORT != 0 {
+            self.orphaned = true;
+            self.connection.abort();
+        }
+        if orders & order::CLOSE != 0 && !self.orphaned {
+            self.close(now);
+        }
+        false
+    }
+
+    fn take_requests(&mut self, now: Instant) {
+        let (nodelay, keepalive, want_info) = self.shared.take_requests();
+        if let Some(on) = nodelay {
+            self.connection.set_nodelay(on);
+        }
+        if let Some(keepalive) = keepalive {
+            self.connection.set_keepalive(now, keepalive);
+        }
+        if want_info {
+            self.shared.give_info(self.connection.info());
+        }
+    }
+
+    /// The socket was dropped: what it wrote goes out, what it has not read turns the close into a reset.
+    fn close(&mut self, now: Instant) {
+        self.orphaned = true;
+        match self.shared.linger() {
+            Linger::Background => {}
+            Linger::Bounded(limit) => self.linger_until = Some(now + limit),
+            Linger::Reset => {
+                self.connection.abort();
+                return;
+            }
+        }
+        let unread = self.shared.recv.unread();
+        self.connection.set_unread(unread);
+        self.shared.recv.discard();
+        // Errors mean that the sending half is closed already.
+        let _ = self.shared.send.shut();
+        self.take_writes();
+        self.connection.close(now);
+    }
+
+    /// Moves what was written into the connection. True if there was anything.
+    fn take_writes(&mut self) -> bool {
+        let room = Room { unsent: self.connection.unsent(), mss: self.connection.effective_mss() };
+        let taken = self.shared.send.take(room);
+        let some = !taken.pieces.is_empty();
+        for piece in taken.pieces {
+            self.published += piece.len();
+            // A connection that takes no more has ended, and says why in its event.
+            let _ = self.connection.write(BytesMut::freeze(piece));
+        }
+        if taken.fin {
+            self.connection.shutdown_write();
+        }
+        some
+    }
+
+    /// Writes in, segments out, until nothing moves any more or the burst is used up.
+    fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Sent {
+        let mut burst = transmit::BURST;
+        let mut payload: Vec<Bytes> = Vec::new();
+        loop {
+            if !self.orphaned {
+                self.connection.set_unread(self.shared.recv.unread());
+            }
+            self.take_writes();
+            let before = burst;
+            let sent = self.transmit(cx, now, &mut payload, &mut burst);
+            if sent != Sent::All || !(self.take_writes() || (self.window_due() && burst < before)) {
+                return sent;
+            }
+        }
+    }
+
+    /// Tells the receive lane when to wake us; true if the reader has come that far already.
+    fn window_due(&mut self) -> bool {
+        if self.orphaned {
+            return false;
+        }
+        self.shared.recv.set_update_at(self.connection.window_update_below()).is_some()
+    }
+
+    // ---- To the application ----
+
+    fn publish(&mut self) {
+        while let Some(event) = self.connection.poll_event() {
+            match event {
+                Event::Connected => self.shared.send.open(),
+                Event::RetryWarning => debug!("no answer to several retransmissions (R1)"),
+                _ => {}
+            }
+        }
+        let queued = self.connection.send_queued();
+        if queued != self.published {
+            self.published = queued;
+            self.shared.send.publish(queued);
+        }
+        self.shared.mailbox.set_room(self.connection.right_edge_room());
+    }
+
+    /// Ends the actor if the connection is over, or lives on as a record.
+    fn finish(&mut self) -> bool {
+        if let Some(record) = self.connection.time_wait() {
+            self.ended = true;
+            self.shared.inner.table.enter_time_wait(&self.shared, record);
+            self.tell(EndCause::Closed(CloseReason::Normal));
+            return true;
+        }
+        let Some(reason) = self.connection.close_reason() else { return false };
+        self.end(EndCause::Closed(reason));
+        true
+    }
+
+    /// The connection is over: the table forgets it and the socket learns why.
+    fn end(&mut self, cause: EndCause) {
+        self.ended = true;
+        self.shared.inner.table.remove(&self.shared);
+        self.tell(cause);
+    }
+
+    fn tell(&mut self, cause: EndCause) {
+        debug!(%cause, "connection ended");
+        if let Some(listener) = self.listener.take() {
+            listener.half_open_ended();
+        }
+        if self.orphaned {
+            self.shared.recv.discard();
+        } else {
+            self.shared.give_info(self.connection.info());
+        }
+        // Ignored by the lane if the stream's end was published before.
+        self.shared.recv.fail(cause);
+        self.shared.send.end(cause);
+        self.leave_queue();
+        self.guard = None;
+    }
+}
+
+impl Future for Actor {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        match this.turn(cx) {
+            Rest::Idle => Poll::Pending,
+            Rest::Yield => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Rest::Done => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for Actor {
+    /// The runtime shuts down: nobody may wait for a connection that no task serves.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(EndCause::RuntimeGone);
+        }
+    }
+}

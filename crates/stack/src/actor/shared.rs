@@ -1,0 +1,214 @@
+//! What an actor, its socket and ingress share.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use netstack_tcp::{FourTuple, KeepAlive, TcpConfig, TcpInfo};
+
+use super::mailbox::Mailbox;
+use crate::lane::{Phase, RecvSide, SendSide, Waiter, Waiters, lock};
+use crate::stack::Inner;
+
+/// Orders to an actor, one bit each.
+pub(crate) mod order {
+    /// The socket was dropped: close both halves.
+    pub(crate) const CLOSE: u8 = 1;
+    /// Send a reset and end.
+    pub(crate) const ABORT: u8 = 2;
+    /// The stack has stopped: end without another word.
+    pub(crate) const STOP: u8 = 4;
+    /// Look at the requests.
+    pub(crate) const REQUEST: u8 = 8;
+}
+
+/// What `set_linger` asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Linger {
+    /// Deliver in the background for as long as it takes.
+    #[default]
+    Background,
+    /// Deliver in the background, and give up after this long.
+    Bounded(Duration),
+    /// Reset at once.
+    Reset,
+}
+
+/// Rare requests of the socket; boxed, for most connections never have one.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    pub(crate) nodelay: Option<bool>,
+    pub(crate) keepalive: Option<Option<KeepAlive>>,
+    pub(crate) linger: Linger,
+    pub(crate) want_info: bool,
+    pub(crate) info: Option<TcpInfo>,
+    waiters: Waiters,
+}
+
+/// One per connection: its name, the mailbox, the two lanes, and how to wake the actor. The demultiplexer's table
+/// holds it, so that an idle connection costs one allocation beside its task.
+pub(crate) struct Shared {
+    pub(crate) tuple: FourTuple,
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) send: SendSide,
+    pub(crate) recv: RecvSide,
+    requests: Mutex<Option<Box<Requests>>>,
+    waker: Mutex<Option<Waker>>,
+    /// Hash of the flow: picks the device queue and makes the IPv6 flow label.
+    pub(crate) flow: u32,
+    /// Index of the interface that the connection's packets leave by.
+    pub(crate) interface: u16,
+    orders: AtomicU8,
+    /// The actor was woken and has not run since.
+    notified: AtomicBool,
+    /// Ingress has put something into the mailbox in this batch.
+    touched: AtomicBool,
+    nodelay: AtomicBool,
+}
+
+const _: () = assert!(size_of::<Shared>() <= 560, "the shared part of a connection stays small");
+
+impl Shared {
+    pub(crate) fn new(inner: &Arc<Inner>, tuple: FourTuple, interface: usize, config: &TcpConfig) -> Self {
+        Self {
+            tuple,
+            inner: Arc::clone(inner),
+            mailbox: Mailbox::new(config.recv_buffer_size()),
+            send: SendSide::new(config.send_buffer_size(), Phase::Connecting),
+            recv: RecvSide::default(),
+            requests: Mutex::default(),
+            waker: Mutex::default(),
+            flow: inner.secrets.flow_hash(&tuple),
+            // The builder takes at most 65,535 devices.
+            interface: interface as u16,
+            orders: AtomicU8::new(0),
+            notified: AtomicBool::new(false),
+            touched: AtomicBool::new(false),
+            nodelay: AtomicBool::new(config.is_nodelay()),
+        }
+    }
+
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.tuple.local()
+    }
+
+    pub(crate) fn remote(&self) -> SocketAddr {
+        self.tuple.remote()
+    }
+
+    /// Wakes the actor, once per turn of its.
+    pub(crate) fn notify(&self) {
+        if !self.notified.swap(true, AcqRel) {
+            let waker = lock(&self.waker).clone();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// The actor starts a turn: whatever is signalled from here on wakes it again.
+    pub(crate) fn begin_turn(&self, cx: &Context<'_>) {
+        {
+            let mut slot = lock(&self.waker);
+            match &mut *slot {
+                Some(waker) => waker.clone_from(cx.waker()),
+                slot => *slot = Some(cx.waker().clone()),
+            }
+        }
+        self.notified.swap(false, AcqRel);
+    }
+
+    /// Ingress notes that it will notify this connection at the end of the batch. True for the first in the batch.
+    pub(crate) fn touch(&self) -> bool {
+        !self.touched.swap(true, Relaxed)
+    }
+
+    /// The end of the batch: ingress notifies the actor.
+    pub(crate) fn release(&self) {
+        self.touched.store(false, Relaxed);
+        self.notify();
+    }
+
+    /// Gives the actor an order.
+    pub(crate) fn order(&self, bits: u8) {
+        self.orders.fetch_or(bits, AcqRel);
+        self.notify();
+    }
+
+    /// The actor takes its orders.
+    pub(crate) fn take_orders(&self) -> u8 {
+        if self.orders.load(Relaxed) == 0 { 0 } else { self.orders.swap(0, AcqRel) }
+    }
+
+    /// Whether the Nagle algorithm is off.
+    pub(crate) fn nodelay(&self) -> bool {
+        self.nodelay.load(Acquire)
+    }
+
+    /// Changes the requests and lets the actor look at them.
+    pub(crate) fn request(&self, change: impl FnOnce(&mut Requests)) {
+        change(lock(&self.requests).get_or_insert_default());
+        self.order(order::REQUEST);
+    }
+
+    pub(crate) fn set_nodelay(&self, on: bool) {
+        self.nodelay.store(on, Relaxed);
+        self.request(|requests| requests.nodelay = Some(on));
+    }
+
+    pub(crate) fn linger(&self) -> Linger {
+        lock(&self.requests).as_ref().map_or(Linger::Background, |requests| requests.linger)
+    }
+
+    /// The actor takes the changes asked for; whether information is wanted stays until it is given.
+    pub(crate) fn take_requests(&self) -> (Option<bool>, Option<Option<KeepAlive>>, bool) {
+        let mut requests = lock(&self.requests);
+        match &mut *requests {
+            Some(requests) => (requests.nodelay.take(), requests.keepalive.take(), requests.want_info),
+            None => (None, None, false),
+        }
+    }
+
+    /// The actor answers `poll_info`.
+    pub(crate) fn give_info(&self, info: TcpInfo) {
+        let waiters = {
+            let mut requests = lock(&self.requests);
+            let requests = requests.get_or_insert_default();
+            requests.want_info = false;
+            requests.info = Some(info);
+            requests.waiters.take()
+        };
+        waiters.wake();
+    }
+
+    /// Ready with what the actor said after `ask` was called, or with the last words of an actor that has ended.
+    pub(crate) fn poll_info(&self, waiter: &Waiter<'_, '_>, ask: bool) -> Poll<Option<TcpInfo>> {
+        let ended = self.send.ended().is_some();
+        let mut requests = lock(&self.requests);
+        let slot = requests.get_or_insert_default();
+        if ended {
+            return Poll::Ready(slot.info.clone());
+        }
+        if ask {
+            slot.want_info = true;
+            slot.info = None;
+        } else if let Some(info) = &slot.info {
+            return Poll::Ready(Some(info.clone()));
+        }
+        slot.waiters.register(waiter);
+        drop(requests);
+        if ask {
+            self.order(order::REQUEST);
+        }
+        Poll::Pending
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("tuple", &self.tuple).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,279 @@
+//! The sharded table of connections.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, Weak};
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Slot;
+use netstack_tcp::{FourTuple, Instant, Segment, SynRecord, TimeWait, TimeWaitAction};
+use netstack_wire::SeqNum;
+use netstack_wire::tcp::TcpHeader;
+use tokio::time::sleep_until;
+
+use super::time_wait::Records;
+use crate::actor::Shared;
+use crate::lane::lock;
+use crate::secrets::Secrets;
+use crate::stack::Inner;
+
+/// Number of shards, a power of two.
+const SHARDS: usize = 64;
+
+/// Who answers for a 4-tuple. The key is inside what the entry points to.
+#[derive(Debug)]
+enum Entry {
+    /// A connection.
+    Actor(Arc<Shared>),
+    /// A SYN that the application has not decided on.
+    Incoming(Box<SynRecord>),
+    /// A connection in TIME-WAIT: its place among the shard's records.
+    TimeWait(u32),
+}
+
+const _: () = assert!(size_of::<Entry>() <= 16, "a table entry is two words");
+
+#[derive(Debug, Default)]
+struct Shard {
+    table: HashTable<Entry>,
+    records: Records,
+    /// Whether a task drives the expiry of `records`.
+    driven: bool,
+}
+
+impl Shard {
+    fn key(entry: &Entry, records: &Records) -> FourTuple {
+        match entry {
+            Entry::Actor(shared) => shared.tuple,
+            Entry::Incoming(record) => record.tuple,
+            Entry::TimeWait(slot) => records.tuple(*slot),
+        }
+    }
+
+    fn find(&self, hash: u64, tuple: &FourTuple) -> Option<&Entry> {
+        self.table.find(hash, |entry| Self::key(entry, &self.records) == *tuple)
+    }
+
+    /// The place of `tuple`, occupied or vacant.
+    fn place(&mut self, secrets: &Secrets, hash: u64, tuple: &FourTuple) -> Slot<'_, Entry> {
+        let records = &self.records;
+        self.table.entry(
+            hash,
+            |entry| Self::key(entry, records) == *tuple,
+            |entry| secrets.table_hash(&Self::key(entry, records)),
+        )
+    }
+
+    fn remove(&mut self, hash: u64, tuple: &FourTuple) -> Option<Entry> {
+        let records = &self.records;
+        let found = self.table.find_entry(hash, |entry| Self::key(entry, records) == *tuple);
+        found.ok().map(|occupied| occupied.remove().0)
+    }
+}
+
+/// Where a segment goes.
+#[derive(Debug)]
+pub(crate) enum Routed {
+    /// To this connection's mailbox.
+    Actor(Arc<Shared>),
+    /// Nowhere: TIME-WAIT answers with this.
+    Reply(TcpHeader),
+    /// Nowhere: the tuple is known, and has nothing to say.
+    Ignored,
+    /// To the listener: no connection has this tuple. An initial sequence number has to lie above the one given.
+    Nobody(Option<SeqNum>),
+}
+
+/// All connections of a stack.
+pub(crate) struct Table {
+    shards: [Mutex<Shard>; SHARDS],
+    secrets: Secrets,
+    /// TIME-WAIT records in all shards.
+    records: AtomicUsize,
+    max_records: usize,
+    /// Order in which records came.
+    stamp: AtomicU64,
+}
+
+impl Table {
+    pub(crate) fn new(secrets: Secrets, max_records: usize) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            secrets,
+            records: AtomicUsize::new(0),
+            max_records: max_records.max(1),
+            stamp: AtomicU64::new(0),
+        }
+    }
+
+    fn locate(&self, tuple: &FourTuple) -> (u64, usize) {
+        let hash = self.secrets.table_hash(tuple);
+        // The table inside the shard uses the hash's ends; the shard is picked by bits between them.
+        (hash, (hash >> 32) as usize % SHARDS)
+    }
+
+    /// Finds who answers for a segment; TIME-WAIT answers on the spot.
+    pub(crate) fn route(&self, tuple: &FourTuple, at: Instant, segment: &Segment) -> Routed {
+        let (hash, index) = self.locate(tuple);
+        let mut shard = lock(&self.shards[index]);
+        let slot = match shard.find(hash, tuple) {
+            None => return Routed::Nobody(None),
+            Some(Entry::Actor(shared)) => return Routed::Actor(Arc::clone(shared)),
+            Some(Entry::Incoming(_)) => return Routed::Ignored,
+            Some(Entry::TimeWait(slot)) => *slot,
+        };
+        match shard.records.handle_segment(slot, at, segment) {
+            TimeWaitAction::Reply(header) => Routed::Reply(header),
+            TimeWaitAction::Ignore => Routed::Ignored,
+            TimeWaitAction::Reopen { iss_above } => {
+                shard.remove(hash, tuple);
+                shard.records.remove(slot);
+                self.records.fetch_sub(1, Relaxed);
+                Routed::Nobody(Some(iss_above))
+            }
+        }
+    }
+
+    /// The connection of this tuple, if there is one.
+    pub(crate) fn actor(&self, tuple: &FourTuple) -> Option<Arc<Shared>> {
+        let (hash, index) = self.locate(tuple);
+        match lock(&self.shards[index]).find(hash, tuple) {
+            Some(Entry::Actor(shared)) => Some(Arc::clone(shared)),
+            _ => None,
+        }
+    }
+
+    /// Whether the tuple is taken, by a connection or by TIME-WAIT.
+    pub(crate) fn contains(&self, tuple: &FourTuple) -> bool {
+        let (hash, index) = self.locate(tuple);
+        lock(&self.shards[index]).find(hash, tuple).is_some()
+    }
+
+    /// Enters a connection; false if its tuple is taken.
+    #[must_use]
+    pub(crate) fn insert(&self, shared: &Arc<Shared>) -> bool {
+        self.insert_entry(&shared.tuple, || Entry::Actor(Arc::clone(shared)))
+    }
+
+    /// Enters a SYN that waits for the application; false if its tuple is taken.
+    #[must_use]
+    pub(crate) fn insert_incoming(&self, record: SynRecord) -> bool {
+        self.insert_entry(&record.tuple, || Entry::Incoming(Box::new(record)))
+    }
+
+    fn insert_entry(&self, tuple: &FourTuple, entry: impl FnOnce() -> Entry) -> bool {
+        let (hash, index) = self.locate(tuple);
+        let mut shard = lock(&self.shards[index]);
+        match shard.place(&self.secrets, hash, tuple) {
+            Slot::Occupied(_) => false,
+            Slot::Vacant(vacant) => {
+                vacant.insert(entry());
+                true
+            }
+        }
+    }
+
+    /// Takes a connection out when its actor ends.
+    pub(crate) fn remove(&self, shared: &Arc<Shared>) {
+        let (hash, index) = self.locate(&shared.tuple);
+        let mut shard = lock(&self.shards[index]);
+        let same = |entry: &Entry| matches!(entry, Entry::Actor(other) if Arc::ptr_eq(other, shared));
+        let removed = shard.table.find_entry(hash, same).ok().map(|occupied| occupied.remove().0);
+        drop(shard);
+        // The last reference may be this one; it is dropped outside the lock.
+        drop(removed);
+    }
+
+    /// Swaps a connection for its TIME-WAIT record.
+    pub(crate) fn enter_time_wait(&self, shared: &Arc<Shared>, record: TimeWait) {
+        let inner = &shared.inner;
+        inner.counters.time_wait_entered.bump();
+        if self.records.fetch_add(1, Relaxed) >= self.max_records {
+            self.evict_oldest();
+            inner.counters.time_wait_evicted.bump();
+        }
+        let (hash, index) = self.locate(&shared.tuple);
+        let stamp = self.stamp.fetch_add(1, Relaxed);
+        let mut shard = lock(&self.shards[index]);
+        let before = shard.remove(hash, &shared.tuple);
+        let slot = shard.records.insert(record, stamp);
+        match shard.place(&self.secrets, hash, &shared.tuple) {
+            Slot::Occupied(_) => unreachable!("the tuple's entry was just removed under this lock"),
+            Slot::Vacant(vacant) => vacant.insert(Entry::TimeWait(slot)),
+        };
+        let drive = !std::mem::replace(&mut shard.driven, true);
+        drop(shard);
+        drop(before);
+        if drive {
+            inner.handle.spawn(expire(Arc::downgrade(inner), index));
+        }
+    }
+
+    /// Removes the record that came first, over all shards.
+    fn evict_oldest(&self) {
+        let oldest = (0..SHARDS)
+            .filter_map(|index| lock(&self.shards[index]).records.oldest().map(|stamp| (stamp, index)))
+            .min();
+        let Some((_, index)) = oldest else { return };
+        let mut shard = lock(&self.shards[index]);
+        if let Some((slot, tuple)) = shard.records.front() {
+            shard.remove(self.secrets.table_hash(&tuple), &tuple);
+            shard.records.remove(slot);
+            self.records.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Removes expired records of a shard. Tells when the next one expires; with none left, nobody drives the shard.
+    fn expire(&self, index: usize, now: Instant) -> Option<Instant> {
+        let mut shard = lock(&self.shards[index]);
+        loop {
+            let Some(next) = shard.records.next_expiry() else {
+                shard.driven = false;
+                return None;
+            };
+            if next > now {
+                return Some(next);
+            }
+            if let Some((slot, tuple)) = shard.records.front() {
+                shard.remove(self.secrets.table_hash(&tuple), &tuple);
+                shard.records.remove(slot);
+                self.records.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+
+    /// TIME-WAIT records held.
+    pub(crate) fn time_wait_count(&self) -> usize {
+        self.records.load(Relaxed)
+    }
+
+    /// All connections, in the order of their tuples: the same on each run.
+    pub(crate) fn actors(&self) -> Vec<Arc<Shared>> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(lock(shard).table.iter().filter_map(|entry| match entry {
+                Entry::Actor(shared) => Some(Arc::clone(shared)),
+                _ => None,
+            }));
+        }
+        all.sort_by_key(|shared| shared.tuple);
+        all
+    }
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("time_wait", &self.time_wait_count()).finish_non_exhaustive()
+    }
+}
+
+/// Drives the expiry of one shard's records, as long as it has any.
+async fn expire(inner: Weak<Inner>, index: usize) {
+    loop {
+        let next = {
+            let Some(inner) = inner.upgrade() else { return };
+            inner.table.expire(index, inner.clock.now()).and_then(|next| inner.clock.tokio(next))
+        };
+        let Some(next) = next else { return };
+        sleep_until(next).await;
+    }
+}

@@ -1,0 +1,169 @@
+//! ICMP: echo is answered, errors are sent within their rate, and received errors go to the connection they quote.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use netstack_device::HeadBuf;
+use netstack_tcp::{FourTuple, IcmpNotice, Instant};
+use netstack_wire::icmp::{IcmpMessage, Quote, v4, v6};
+use netstack_wire::ip::{IpHeader, IpPacket};
+use netstack_wire::{ParameterProblem, ParseError, Protocol, SeqNum};
+
+use crate::lane::lock;
+
+#[cfg(test)]
+mod tests;
+
+/// Most octets of an ICMPv4 error's packet (R792-5).
+const MAX_ERROR_V4: usize = 576;
+
+/// Most octets of an ICMPv6 error's packet: the least MTU (R4443-3).
+const MAX_ERROR_V6: usize = 1280;
+
+/// The token bucket of outgoing ICMP errors (R792-6, R4443-5).
+#[derive(Debug)]
+pub(crate) struct ErrorLimiter {
+    burst: u64,
+    /// Time that one token takes to come back.
+    nanos_per_token: u64,
+    /// Until when the bucket's debt lasts.
+    debt_until: Mutex<u64>,
+}
+
+impl ErrorLimiter {
+    /// Errors sent at once by default.
+    pub(crate) const BURST: u32 = 10;
+    /// Errors per second by default.
+    pub(crate) const PER_SECOND: u32 = 10;
+
+    pub(crate) fn new(burst: u32, per_second: u32) -> Self {
+        Self {
+            burst: u64::from(burst.max(1)),
+            nanos_per_token: 1_000_000_000 / u64::from(per_second.max(1)),
+            debt_until: Mutex::new(0),
+        }
+    }
+
+    /// Takes a token, if there is one.
+    pub(crate) fn allow(&self, now: Instant) -> bool {
+        let now = now.as_nanos();
+        let mut debt_until = lock(&self.debt_until);
+        let next = (*debt_until).max(now).saturating_add(self.nanos_per_token);
+        let allowed = next - now <= self.burst.saturating_mul(self.nanos_per_token);
+        if allowed {
+            *debt_until = next;
+        }
+        allowed
+    }
+}
+
+/// A packet to send: an IP header in `head`, and what follows it.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) head: HeadBuf,
+    pub(crate) payload: Bytes,
+}
+
+/// A packet with an ICMP message from `src` to `dst`; both of one family.
+fn message(src: IpAddr, dst: IpAddr, message: &IcmpMessage<'_>) -> Reply {
+    let mut payload = vec![0; message.wire_len()];
+    let protocol = match (src, dst) {
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            message.emit_v6(src, dst, &mut payload);
+            Protocol::ICMPV6
+        }
+        _ => {
+            message.emit_v4(&mut payload);
+            Protocol::ICMP
+        }
+    };
+    let header = IpHeader::new(src, dst, protocol, payload.len());
+    let mut head = HeadBuf::new();
+    head.push(header.header_len(), |buf| {
+        header.emit(buf);
+    });
+    Reply { head, payload: payload.into() }
+}
+
+/// Reads the ICMP message in a packet, of the family of its addresses.
+pub(crate) fn parse<'a>(packet: &IpPacket<'a>) -> Result<IcmpMessage<'a>, ParseError> {
+    match (packet.src, packet.dst) {
+        (IpAddr::V6(src), IpAddr::V6(dst)) => IcmpMessage::parse_v6(src, dst, packet.payload),
+        _ => IcmpMessage::parse_v4(packet.payload),
+    }
+}
+
+/// The answer to an echo request: same identifier, sequence and data, from the address that was asked (R792-1, R4443-7).
+pub(crate) fn echo_reply(packet: &IpPacket<'_>, id: u16, seq: u16, data: &[u8]) -> Reply {
+    message(packet.dst, packet.src, &IcmpMessage::EchoReply { id, seq, data })
+}
+
+/// An ICMP error that may be due.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Problem {
+    /// Nobody listens on the UDP port (R768-4).
+    PortUnreachable,
+    /// The stack does not speak the protocol (R1122-12, R8200-4).
+    Protocol,
+}
+
+/// The error about `packet`, which starts at `data`. Whether one may be sent at all is for the caller to judge.
+pub(crate) fn error_about(packet: &IpPacket<'_>, data: &[u8], problem: Problem) -> Reply {
+    let v6 = packet.src.is_ipv6();
+    let room = if v6 { MAX_ERROR_V6 - 40 - 8 } else { MAX_ERROR_V4 - 20 - 8 };
+    let quoted = &data[..packet.total_len.min(data.len()).min(room)];
+    let error = match problem {
+        Problem::PortUnreachable => {
+            let code = if v6 { v6::PORT_UNREACHABLE } else { v4::PORT_UNREACHABLE };
+            IcmpMessage::Unreachable { code, quoted }
+        }
+        Problem::Protocol if v6 => IcmpMessage::ParamProblem {
+            code: ParameterProblem::UNKNOWN_NEXT_HEADER,
+            pointer: u32::try_from(packet.protocol_offset).unwrap_or(0),
+            quoted,
+        },
+        Problem::Protocol => IcmpMessage::Unreachable { code: v4::PROTOCOL_UNREACHABLE, quoted },
+    };
+    message(packet.dst, packet.src, &error)
+}
+
+/// What a received ICMP error says, and about whom.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Notified {
+    /// The connection, seen from our end.
+    pub(crate) tuple: FourTuple,
+    /// The sequence number of the segment that it is about.
+    pub(crate) seq: SeqNum,
+    pub(crate) notice: IcmpNotice,
+}
+
+/// Reads an ICMP error about a TCP segment. `None`: no error, or not about TCP, or quoting too little (R792-7).
+pub(crate) fn notified(message: &IcmpMessage<'_>, v6: bool) -> Option<Notified> {
+    let (notice, quoted) = match *message {
+        IcmpMessage::Unreachable { code, quoted } => (unreachable_notice(code, v6), quoted),
+        IcmpMessage::TimeExceeded { quoted, .. } => (IcmpNotice::TimeExceeded, quoted),
+        IcmpMessage::ParamProblem { quoted, .. } => (IcmpNotice::ParameterProblem, quoted),
+        _ => return None,
+    };
+    let quote = Quote::parse(quoted).ok()?;
+    if quote.protocol != Protocol::TCP || quote.src.is_ipv6() != v6 {
+        return None;
+    }
+    let [a, b, c, d, s @ ..] = *quote.payload.first_chunk::<8>()?;
+    let local = SocketAddr::new(quote.src, u16::from_be_bytes([a, b]));
+    let remote = SocketAddr::new(quote.dst, u16::from_be_bytes([c, d]));
+    Some(Notified { tuple: FourTuple::new(local, remote), seq: SeqNum(u32::from_be_bytes(s)), notice })
+}
+
+/// The meaning of an unreachable code (requirements 1.4).
+fn unreachable_notice(code: u8, v6: bool) -> IcmpNotice {
+    match (code, v6) {
+        (0, false) | (0, true) => IcmpNotice::NetworkUnreachable,
+        (2, false) => IcmpNotice::ProtocolUnreachable,
+        (3, false) | (4, true) => IcmpNotice::PortUnreachable,
+        (5, false) => IcmpNotice::SourceRouteFailed,
+        (9 | 10 | 13, false) | (1 | 5 | 6, true) => IcmpNotice::Prohibited,
+        _ => IcmpNotice::HostUnreachable,
+    }
+}

@@ -1,0 +1,277 @@
+//! The receive lane: in-order bytes on their way from the actor to the application.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::task::Poll;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::{Waiter, Waiters, lock};
+use crate::error::EndCause;
+
+/// Payload shorter than this is copied into the lane's open tail, so that small segments cannot pin the large
+/// buffers they arrived in.
+const COPY_BELOW: usize = 2048;
+
+/// Size of an open tail once the reader lags behind small segments.
+const TAIL_BLOCK: usize = 8192;
+
+/// What a read found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// This many bytes; `update` says that the actor has a window update to send.
+    Data {
+        /// Bytes handed out.
+        len: usize,
+        /// Whether the actor is to be notified.
+        update: bool,
+    },
+    /// The peer's FIN: no bytes follow.
+    Eof,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Fin,
+    Broken(EndCause),
+}
+
+#[derive(Debug, Default)]
+struct RecvLane {
+    chunks: VecDeque<Bytes>,
+    /// Small payloads, behind all of `chunks`; appended to while the reader lags.
+    tail: BytesMut,
+    /// Bytes not read yet: `chunks`, `tail`, and what readers hold in `current`.
+    unread: usize,
+    end: Option<End>,
+    /// When `unread` falls to this, the actor announces a larger window.
+    update_at: Option<usize>,
+    waiters: Waiters,
+}
+
+impl RecvLane {
+    /// Moves the open tail behind the chunks.
+    fn seal_tail(&mut self) {
+        if !self.tail.is_empty() {
+            let tail = std::mem::take(&mut self.tail);
+            self.chunks.push_back(tail.freeze());
+        }
+    }
+
+    fn next_piece(&mut self) -> Option<Bytes> {
+        if self.chunks.is_empty() {
+            self.seal_tail();
+        }
+        let piece = self.chunks.pop_front()?;
+        if self.chunks.is_empty() {
+            // An idle connection holds no queue storage.
+            self.chunks = VecDeque::new();
+        }
+        Some(piece)
+    }
+
+    /// Accounts for `len` bytes read; true when a window update became due.
+    fn consumed(&mut self, len: usize) -> bool {
+        self.unread -= len;
+        let due = self.update_at.is_some_and(|level| self.unread <= level);
+        if due {
+            self.update_at = None;
+        }
+        due
+    }
+}
+
+/// The receive lane and the piece that a reader has taken out of it.
+#[derive(Debug, Default)]
+pub(crate) struct RecvSide {
+    lane: Mutex<RecvLane>,
+    /// The piece being read. Only readers lock it, so copying out of it keeps nobody else waiting.
+    current: Mutex<Bytes>,
+}
+
+impl RecvSide {
+    /// Hands up to `want` bytes to `sink`, piece by piece. With nothing to read, stores the waiter.
+    pub(crate) fn read(
+        &self,
+        want: usize,
+        waiter: &Waiter<'_, '_>,
+        mut sink: impl FnMut(&[u8]),
+    ) -> Poll<Result<Read, EndCause>> {
+        if want == 0 {
+            return Poll::Ready(Ok(Read::Data { len: 0, update: false }));
+        }
+        let mut current = lock(&self.current);
+        let mut len = 0;
+        while len < want {
+            if current.is_empty() {
+                let mut lane = lock(&self.lane);
+                match lane.next_piece() {
+                    Some(piece) => *current = piece,
+                    None if len > 0 => break,
+                    None => return Self::nothing(&mut lane, waiter),
+                }
+            }
+            let part = current.len().min(want - len);
+            sink(&current[..part]);
+            current.advance(part);
+            len += part;
+            if current.is_empty() {
+                // An empty `Bytes` would still pin its buffer.
+                *current = Bytes::new();
+            }
+        }
+        drop(current);
+        let update = lock(&self.lane).consumed(len);
+        Poll::Ready(Ok(Read::Data { len, update }))
+    }
+
+    fn nothing(lane: &mut RecvLane, waiter: &Waiter<'_, '_>) -> Poll<Result<Read, EndCause>> {
+        match lane.end {
+            Some(End::Fin) => Poll::Ready(Ok(Read::Eof)),
+            Some(End::Broken(cause)) => Poll::Ready(Err(cause)),
+            None => {
+                lane.waiters.register(waiter);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Hands up to `want` bytes to `sink` and leaves them in the lane.
+    pub(crate) fn peek(
+        &self,
+        want: usize,
+        waiter: &Waiter<'_, '_>,
+        mut sink: impl FnMut(&[u8]),
+    ) -> Poll<Result<Read, EndCause>> {
+        let current = lock(&self.current);
+        let mut pieces = Vec::new();
+        let mut seen = current.len();
+        {
+            let mut lane = lock(&self.lane);
+            if want > seen {
+                lane.seal_tail();
+                for chunk in &lane.chunks {
+                    pieces.push(chunk.clone());
+                    seen += chunk.len();
+                    if seen >= want {
+                        break;
+                    }
+                }
+            }
+            if seen == 0 && want > 0 {
+                return Self::nothing(&mut lane, waiter);
+            }
+        }
+        let mut len = 0;
+        for piece in std::iter::once(&*current).chain(&pieces) {
+            let part = piece.len().min(want - len);
+            sink(&piece[..part]);
+            len += part;
+        }
+        Poll::Ready(Ok(Read::Data { len, update: false }))
+    }
+
+    /// Ready when a read would not wait: bytes, end of stream or an error.
+    pub(crate) fn poll_readable(&self, waiter: &Waiter<'_, '_>) -> Poll<()> {
+        let mut lane = lock(&self.lane);
+        if lane.unread > 0 || lane.end.is_some() {
+            return Poll::Ready(());
+        }
+        lane.waiters.register(waiter);
+        Poll::Pending
+    }
+
+    /// Bytes that the application has not read.
+    pub(crate) fn unread(&self) -> usize {
+        lock(&self.lane).unread
+    }
+
+    /// The actor hands over pieces of the stream, in order, and wakes the reader.
+    pub(crate) fn publish(&self, pieces: VecDeque<Bytes>) {
+        let mut lane = lock(&self.lane);
+        for piece in pieces {
+            if piece.len() >= COPY_BELOW {
+                lane.unread += piece.len();
+                lane.seal_tail();
+                lane.chunks.push_back(piece);
+                continue;
+            }
+            // The tail leaves the lane while it is copied into; a reader sees older chunks meanwhile, in order.
+            let mut tail = std::mem::take(&mut lane.tail);
+            let lagging = !tail.is_empty();
+            drop(lane);
+            if tail.capacity() - tail.len() < piece.len() {
+                if lagging {
+                    tail = Self::append_to_new(&self.lane, tail, &piece);
+                } else {
+                    tail = BytesMut::from(&piece[..]);
+                }
+            } else {
+                tail.extend_from_slice(&piece);
+            }
+            lane = lock(&self.lane);
+            lane.unread += piece.len();
+            lane.tail = tail;
+        }
+        let waiters = if lane.unread > 0 { lane.waiters.take() } else { Waiters::default() };
+        drop(lane);
+        waiters.wake();
+    }
+
+    /// Seals a full tail and starts a larger one with `piece`: the reader lags behind.
+    fn append_to_new(lane: &Mutex<RecvLane>, full: BytesMut, piece: &[u8]) -> BytesMut {
+        let mut tail = BytesMut::with_capacity(TAIL_BLOCK.max(piece.len()));
+        tail.extend_from_slice(piece);
+        lock(lane).chunks.push_back(full.freeze());
+        tail
+    }
+
+    /// The actor says at which level of unread bytes it wants to be woken. Returns the bytes unread when that level
+    /// is reached already.
+    #[must_use]
+    pub(crate) fn set_update_at(&self, level: Option<usize>) -> Option<usize> {
+        let mut lane = lock(&self.lane);
+        match level {
+            Some(level) if lane.unread <= level => {
+                lane.update_at = None;
+                Some(lane.unread)
+            }
+            _ => {
+                lane.update_at = level;
+                None
+            }
+        }
+    }
+
+    /// The peer's FIN came in order. The first end counts.
+    pub(crate) fn finish(&self) {
+        self.end(End::Fin);
+    }
+
+    /// The connection broke. What was received before stays readable; then each read fails.
+    pub(crate) fn fail(&self, cause: EndCause) {
+        self.end(End::Broken(cause));
+    }
+
+    fn end(&self, end: End) {
+        let mut lane = lock(&self.lane);
+        if lane.end.is_some() {
+            return;
+        }
+        lane.end = Some(end);
+        let waiters = lane.waiters.take();
+        drop(lane);
+        waiters.wake();
+    }
+
+    /// Throws away what nobody will read.
+    pub(crate) fn discard(&self) {
+        let (chunks, tail) = {
+            let mut lane = lock(&self.lane);
+            lane.unread = 0;
+            (std::mem::take(&mut lane.chunks), std::mem::take(&mut lane.tail))
+        };
+        drop((chunks, tail));
+        *lock(&self.current) = Bytes::new();
+    }
+}

@@ -1,0 +1,299 @@
+//! The send lane: bytes on their way from the application to the actor.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Mutex;
+use std::task::Poll;
+
+use bytes::BytesMut;
+
+use super::{Waiter, Waiters, lock};
+use crate::error::EndCause;
+
+/// Largest block that written bytes are copied into; also the most that one write takes.
+const MAX_BLOCK: usize = 64 * 1024;
+
+/// Smallest block: what a lone small write allocates.
+const MIN_BLOCK: usize = 256;
+
+/// How far the connection has come, as the socket sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The handshake is under way.
+    Connecting,
+    /// Both directions were opened.
+    Open,
+    /// The connection is over.
+    Ended(EndCause),
+}
+
+/// What a write did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// This many bytes were taken; `first` says that the actor has to be notified.
+    Data {
+        /// Bytes taken.
+        len: usize,
+        /// Whether the actor is to be notified.
+        first: bool,
+    },
+    /// The sending half is closed.
+    Closed(Option<EndCause>),
+}
+
+/// How much the connection can take now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Bytes that the connection holds and has not sent.
+    pub(crate) unsent: usize,
+    /// Payload of a full segment.
+    pub(crate) mss: usize,
+}
+
+impl Room {
+    /// Enough unsent bytes to fill any window for a turn: more stays in the lane, where small writes merge.
+    const PLENTY: usize = 256 * 1024;
+    /// Below this a piece is not worth its place in the connection's queue while others wait there.
+    const WORTHWHILE: usize = 4096;
+
+    /// How many bytes the lane has to hold before handing over makes sense.
+    ///
+    /// With nothing unsent any byte may leave at once. With less than a segment held back (Nagle), a full segment is
+    /// what changes things. Otherwise the window or the network sets the pace.
+    fn threshold(self) -> usize {
+        if self.unsent == 0 {
+            1
+        } else if self.unsent < self.mss {
+            self.mss - self.unsent
+        } else if self.unsent < Self::PLENTY {
+            Self::WORTHWHILE
+        } else {
+            usize::MAX
+        }
+    }
+}
+
+/// What the actor takes out of the lane.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// Written bytes, in order.
+    pub(crate) pieces: VecDeque<BytesMut>,
+    /// The sending half was shut down, and `pieces` are its last bytes.
+    pub(crate) fin: bool,
+}
+
+#[derive(Debug)]
+struct SendLane {
+    queue: VecDeque<BytesMut>,
+    /// Bytes in `queue`.
+    queued: usize,
+    /// Bytes that the connection holds, unsent or unacknowledged, as last published.
+    in_connection: usize,
+    capacity: usize,
+    /// Notify the actor when `queued` reaches this.
+    notify_at: usize,
+    shut: bool,
+    phase: Phase,
+    waiters: Waiters,
+}
+
+impl SendLane {
+    fn space(&self) -> usize {
+        self.capacity.saturating_sub(self.queued + self.in_connection)
+    }
+
+    /// Queues `piece`, joined to the one before when they lie side by side in one block.
+    fn push(&mut self, piece: BytesMut) -> bool {
+        let before = self.queued;
+        self.queued += piece.len();
+        match self.queue.back_mut() {
+            Some(last) if last.as_ptr_range().end == piece.as_ptr() => last.unsplit(piece),
+            _ => self.queue.push_back(piece),
+        }
+        before < self.notify_at && self.queued >= self.notify_at
+    }
+
+    /// Whether a writer would not wait: room, or an error to report.
+    fn closed(&self) -> Option<Option<EndCause>> {
+        match self.phase {
+            Phase::Ended(cause) => Some(Some(cause)),
+            _ if self.shut => Some(None),
+            _ => None,
+        }
+    }
+}
+
+/// The send lane and the open block that writers copy into.
+#[derive(Debug)]
+pub(crate) struct SendSide {
+    lane: Mutex<SendLane>,
+    /// Spare room behind the newest piece. Only writers lock it while they copy.
+    block: Mutex<BytesMut>,
+}
+
+impl SendSide {
+    pub(crate) fn new(capacity: usize, phase: Phase) -> Self {
+        Self {
+            lane: Mutex::new(SendLane {
+                queue: VecDeque::new(),
+                queued: 0,
+                in_connection: 0,
+                capacity,
+                notify_at: 1,
+                shut: false,
+                phase,
+                waiters: Waiters::default(),
+            }),
+            block: Mutex::new(BytesMut::new()),
+        }
+    }
+
+    /// Copies a prefix of `data` into the lane. Without room, stores the waiter.
+    pub(crate) fn write(&self, data: &[IoSlice<'_>], waiter: &Waiter<'_, '_>) -> Poll<Write> {
+        let total: usize = data.iter().map(|slice| slice.len()).fold(0, usize::saturating_add);
+        // Held throughout, so that concurrent writers keep their order and none takes the room found here.
+        let mut block = lock(&self.block);
+        let (room, held) = {
+            let mut lane = lock(&self.lane);
+            if let Some(closed) = lane.closed() {
+                return Poll::Ready(Write::Closed(closed));
+            }
+            if total == 0 {
+                return Poll::Ready(Write::Data { len: 0, first: false });
+            }
+            let room = lane.space();
+            if room == 0 {
+                lane.waiters.register(waiter);
+                return Poll::Pending;
+            }
+            (room, lane.queued + lane.in_connection)
+        };
+        let len = total.min(room).min(MAX_BLOCK);
+        if block.capacity() < len {
+            *block = BytesMut::with_capacity(len.max(held.clamp(MIN_BLOCK, MAX_BLOCK)));
+        }
+        let mut left = len;
+        for slice in data {
+            let part = slice.len().min(left);
+            block.extend_from_slice(&slice[..part]);
+            left -= part;
+            if left == 0 {
+                break;
+            }
+        }
+        let piece = block.split();
+        let mut lane = lock(&self.lane);
+        if let Some(closed) = lane.closed() {
+            return Poll::Ready(Write::Closed(closed));
+        }
+        let first = lane.push(piece);
+        Poll::Ready(Write::Data { len, first })
+    }
+
+    /// Ready when a write would not wait: room, or an error to report.
+    pub(crate) fn poll_writable(&self, waiter: &Waiter<'_, '_>) -> Poll<()> {
+        let mut lane = lock(&self.lane);
+        if lane.space() > 0 || lane.closed().is_some() {
+            return Poll::Ready(());
+        }
+        lane.waiters.register(waiter);
+        Poll::Pending
+    }
+
+    /// Ready when the handshake is over, one way or the other.
+    pub(crate) fn poll_connected(&self, waiter: &Waiter<'_, '_>) -> Poll<Result<(), EndCause>> {
+        let mut lane = lock(&self.lane);
+        match lane.phase {
+            Phase::Connecting => {
+                lane.waiters.register(waiter);
+                Poll::Pending
+            }
+            Phase::Open => Poll::Ready(Ok(())),
+            Phase::Ended(cause) => Poll::Ready(Err(cause)),
+        }
+    }
+
+    /// Closes the sending half behind what was written. Tells whether this call did it; an error if the connection
+    /// had ended before.
+    pub(crate) fn shut(&self) -> Result<bool, EndCause> {
+        let mut lane = lock(&self.lane);
+        if lane.shut {
+            return Ok(false);
+        }
+        if let Phase::Ended(cause) = lane.phase {
+            return Err(cause);
+        }
+        lane.shut = true;
+        // A writer in another task has to learn that it waits in vain.
+        let waiters = lane.waiters.take();
+        drop(lane);
+        waiters.wake();
+        Ok(true)
+    }
+
+    /// Why the connection ended, if it did.
+    pub(crate) fn ended(&self) -> Option<EndCause> {
+        match lock(&self.lane).phase {
+            Phase::Ended(cause) => Some(cause),
+            Phase::Connecting | Phase::Open => None,
+        }
+    }
+
+    /// The actor takes what the connection can use now: all of it once the sending half is shut.
+    pub(crate) fn take(&self, room: Room) -> Taken {
+        let threshold = room.threshold();
+        let mut lane = lock(&self.lane);
+        if lane.queued < threshold && !lane.shut {
+            lane.notify_at = threshold;
+            return Taken::default();
+        }
+        lane.notify_at = 1;
+        lane.in_connection += lane.queued;
+        lane.queued = 0;
+        Taken { pieces: std::mem::take(&mut lane.queue), fin: lane.shut }
+    }
+
+    /// The actor publishes how much the connection holds, and wakes writers once a quarter of the capacity is free.
+    pub(crate) fn publish(&self, in_connection: usize) {
+        let mut lane = lock(&self.lane);
+        lane.in_connection = in_connection;
+        let idle = in_connection == 0 && lane.queued == 0;
+        let waiters = if !lane.waiters.is_empty() && lane.space() >= (lane.capacity / 4).max(1) {
+            lane.waiters.take()
+        } else {
+            Waiters::default()
+        };
+        drop(lane);
+        waiters.wake();
+        if idle && let Ok(mut block) = self.block.try_lock() {
+            // An idle connection holds no block. A writer that holds the lock is about to use it.
+            *block = BytesMut::new();
+        }
+    }
+
+    /// The handshake is complete.
+    pub(crate) fn open(&self) {
+        self.set_phase(Phase::Open);
+    }
+
+    /// The connection is over: what is queued is lost, and each write fails.
+    pub(crate) fn end(&self, cause: EndCause) {
+        self.set_phase(Phase::Ended(cause));
+        let mut lane = lock(&self.lane);
+        lane.queued = 0;
+        let queue = std::mem::take(&mut lane.queue);
+        drop(lane);
+        drop(queue);
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        let mut lane = lock(&self.lane);
+        if matches!(lane.phase, Phase::Ended(_)) {
+            return;
+        }
+        lane.phase = phase;
+        let waiters = lane.waiters.take();
+        drop(lane);
+        waiters.wake();
+    }
+}

@@ -1,0 +1,69 @@
+//! Keys that make sequence numbers, ports and table positions unpredictable.
+
+use std::hash::{Hash, Hasher};
+use std::io;
+
+use netstack_tcp::FourTuple;
+use siphasher::sip::SipHasher13;
+
+/// The secret keys of one stack, each for one purpose.
+#[derive(Clone, Copy)]
+pub(crate) struct Secrets {
+    pub(crate) isn: [u8; 16],
+    pub(crate) ports: [u8; 16],
+    table: [u8; 16],
+    flow: [u8; 16],
+}
+
+impl Secrets {
+    /// Keys from the operating system.
+    pub(crate) fn from_system() -> io::Result<Self> {
+        let mut secrets = [[0; 16]; 4];
+        for key in &mut secrets {
+            getrandom::fill(key).map_err(|error| {
+                io::Error::other(format!("the operating system's random source gave no keys: {error}"))
+            })?;
+        }
+        Ok(Self::from_keys(secrets))
+    }
+
+    /// Keys derived from a number: for tests that must be the same on each run.
+    pub(crate) fn from_seed(seed: u64) -> Self {
+        let derive = |purpose: u64| {
+            let mut key = [0; 16];
+            for (half, out) in key.chunks_exact_mut(8).enumerate() {
+                let mut hasher = SipHasher13::new_with_keys(seed, purpose);
+                hasher.write_usize(half);
+                out.copy_from_slice(&hasher.finish().to_be_bytes());
+            }
+            key
+        };
+        Self::from_keys([derive(0), derive(1), derive(2), derive(3)])
+    }
+
+    fn from_keys([isn, ports, table, flow]: [[u8; 16]; 4]) -> Self {
+        Self { isn, ports, table, flow }
+    }
+
+    /// Where a connection lies in the demultiplexer's table.
+    pub(crate) fn table_hash(&self, tuple: &FourTuple) -> u64 {
+        Self::hash(&self.table, tuple)
+    }
+
+    /// What picks a device queue and makes the IPv6 flow label: seen on the wire, so under a key of its own.
+    pub(crate) fn flow_hash(&self, tuple: &FourTuple) -> u32 {
+        Self::hash(&self.flow, tuple) as u32
+    }
+
+    fn hash(key: &[u8; 16], tuple: &FourTuple) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(key);
+        tuple.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets { .. }")
+    }
+}

@@ -1,0 +1,227 @@
+//! How a stack is made.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use netstack_device::{Device, RxQueue};
+use netstack_tcp::{IsnGenerator, PortAllocator, TcpConfig};
+use tokio::runtime::Handle;
+
+use super::counters::Counters;
+use super::lifecycle::Lifecycle;
+use super::{Inner, Interface, Stack, StopSignal};
+use crate::clock::Clock;
+use crate::demux::{MAX_RECORDS, Table};
+use crate::icmp::ErrorLimiter;
+use crate::ingress::Ingress;
+use crate::listener::{ListenConfig, Listeners};
+use crate::route::{IpPrefix, Routes};
+use crate::secrets::Secrets;
+
+/// Describes a stack; made by [`Stack::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use tokio_netstack::{Stack, TcpConfig, device};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (here, _there) = device::memory::pair(device::Capabilities::ip(1500), device::Capabilities::ip(1500));
+/// let mut tcp = TcpConfig::new();
+/// tcp.nodelay(true);
+///
+/// let stack = Stack::builder()
+///     .device(here)
+///     .address("192.0.2.2/24".parse()?)
+///     .address("2001:db8::2/64".parse()?)
+///     .tcp_config(tcp)
+///     .build()?;
+/// # drop(stack);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct StackBuilder {
+    devices: Vec<Box<dyn Device>>,
+    routes: Routes,
+    tcp: TcpConfig,
+    listen: ListenConfig,
+    handle: Option<Handle>,
+    seed: Option<u64>,
+    max_time_wait: usize,
+    icmp_errors: (u32, u32),
+}
+
+impl StackBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            devices: Vec::new(),
+            routes: Routes::default(),
+            tcp: TcpConfig::new(),
+            listen: ListenConfig::new(),
+            handle: None,
+            seed: None,
+            max_time_wait: MAX_RECORDS,
+            icmp_errors: (ErrorLimiter::BURST, ErrorLimiter::PER_SECOND),
+        }
+    }
+
+    /// Adds a device. The addresses given after it belong to it.
+    pub fn device(mut self, device: impl Device + 'static) -> Self {
+        self.devices.push(Box::new(device));
+        self
+    }
+
+    /// Adds an address with its network's prefix to the device given last.
+    ///
+    /// Connections to the prefix start from this address. Other destinations go out from the first address of their
+    /// family, as over a default route.
+    pub fn address(mut self, prefix: IpPrefix) -> Self {
+        self.routes.add(prefix, self.devices.len().saturating_sub(1));
+        self
+    }
+
+    /// Accepts packets to every unicast address, not only to the stack's own, and lets listeners be bound to any: what a
+    /// proxy needs that terminates whatever connection comes along. Default: off.
+    pub fn any_address(mut self, on: bool) -> Self {
+        self.routes.set_any_address(on);
+        self
+    }
+
+    /// Settings of TCP for all connections that are not given their own.
+    pub fn tcp_config(mut self, config: TcpConfig) -> Self {
+        self.tcp = config;
+        self
+    }
+
+    /// Settings of listeners that are not given their own.
+    pub fn listen_config(mut self, config: ListenConfig) -> Self {
+        self.listen = config;
+        self
+    }
+
+    /// The runtime that the stack's tasks run on. Default: the current one. Its time driver must be enabled.
+    pub fn runtime(mut self, handle: Handle) -> Self {
+        self.handle = Some(handle);
+        self
+    }
+
+    /// TIME-WAIT records held at most, at least 1; past it the oldest goes. Default 65,536.
+    pub fn max_time_wait(mut self, records: usize) -> Self {
+        self.max_time_wait = records;
+        self
+    }
+
+    /// The token bucket of outgoing ICMP errors (R4443-5): `burst` at once, `per_second` in the long run, each at least 1.
+    /// Default 10 and 10.
+    pub fn icmp_error_rate(mut self, burst: u32, per_second: u32) -> Self {
+        self.icmp_errors = (burst, per_second);
+        self
+    }
+
+    /// **For tests only.** Derives all secrets from `seed`, so that sequence numbers and ports are the same on each run
+    /// and can be predicted by anyone who knows it. By default they come from the operating system.
+    pub fn seed_for_test(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Makes the stack and starts to receive.
+    ///
+    /// # Errors
+    ///
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput): no device, no address, an address given twice, an MTU that IP
+    ///   cannot use, or no Tokio runtime (none given, and not called inside one);
+    /// - what a device reports when it is taken into use, or the operating system when it gives no random numbers.
+    pub fn build(self) -> io::Result<Stack> {
+        let handle = match self.handle {
+            Some(handle) => handle,
+            None => Handle::try_current().map_err(|_| {
+                invalid("no Tokio runtime: call `build` inside one, or give its handle with `runtime`")
+            })?,
+        };
+        let _entered = handle.enter();
+        if self.devices.is_empty() {
+            return Err(invalid("a stack needs a device: call `device` before `build`"));
+        }
+        if self.routes.is_empty() {
+            return Err(invalid("a stack needs an address: call `address` before `build`"));
+        }
+        if let Some(twice) = self.routes.duplicate() {
+            return Err(invalid(format!("the address {twice} is given twice")));
+        }
+        let secrets = match self.seed {
+            Some(seed) => Secrets::from_seed(seed),
+            None => Secrets::from_system()?,
+        };
+        let (interfaces, queues) = take_into_use(self.devices, &self.routes)?;
+        let signal = Arc::new(StopSignal::default());
+        let clock = Clock::start();
+        let inner = Arc::new(Inner {
+            config: Arc::new(self.tcp),
+            listen_config: self.listen,
+            handle: handle.clone(),
+            clock,
+            secrets,
+            isn: IsnGenerator::new(secrets.isn),
+            ports: Mutex::new(PortAllocator::new(secrets.ports, PortAllocator::DYNAMIC)),
+            routes: self.routes,
+            interfaces,
+            table: Table::new(secrets, self.max_time_wait),
+            listeners: Listeners::default(),
+            counters: Counters::default(),
+            icmp_limiter: ErrorLimiter::new(self.icmp_errors.0, self.icmp_errors.1),
+            lifecycle: Lifecycle::new(Arc::clone(&signal)),
+        });
+        for (interface, queue) in queues {
+            handle.spawn(Ingress::new(queue, interface, Arc::downgrade(&inner), Arc::clone(&signal)));
+        }
+        Ok(Stack { inner })
+    }
+}
+
+type Queues = Vec<(usize, Box<dyn RxQueue>)>;
+
+/// Splits the devices into their halves.
+fn take_into_use(devices: Vec<Box<dyn Device>>, routes: &Routes) -> io::Result<(Vec<Interface>, Queues)> {
+    let mut interfaces = Vec::new();
+    let mut queues = Queues::new();
+    for (index, device) in devices.into_iter().enumerate() {
+        if index > usize::from(u16::MAX) {
+            return Err(invalid("more devices than a stack can have"));
+        }
+        let (receivers, tx) = device.split()?;
+        let capabilities = tx.capabilities();
+        let has_v6 = routes.on_interface(index).any(|addr| addr.is_ipv6());
+        let least = if has_v6 { MIN_MTU_V6 } else { MIN_MTU_V4 };
+        if capabilities.mtu < least {
+            let text = format!("the device's MTU of {} is below the {least} that IP needs", capabilities.mtu);
+            return Err(invalid(text));
+        }
+        queues.extend(receivers.into_iter().map(|queue| (index, queue)));
+        interfaces.push(Interface { tx, capabilities });
+    }
+    Ok((interfaces, queues))
+}
+
+fn invalid(text: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text.into())
+}
+
+impl fmt::Debug for StackBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StackBuilder")
+            .field("devices", &self.devices.len())
+            .field("addresses", &self.routes.addresses().collect::<Vec<IpAddr>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The least MTU of IPv4 (RFC 791 3.2): below it not even a full header with options fits.
+const MIN_MTU_V4: usize = 68;
+
+/// The least MTU of IPv6 (RFC 8200 5).
+const MIN_MTU_V6: usize = 1280;

@@ -1,0 +1,164 @@
+//! Counters: everything that is dropped is seen here, by reason.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use netstack_tcp::SynDrop;
+use netstack_wire::ParseError;
+
+/// One live counter.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn bump(&self) {
+        self.add(1);
+    }
+
+    pub(crate) fn add(&self, n: usize) {
+        self.0.fetch_add(n as u64, Relaxed);
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a stack did so far; a copy taken by [`Stack::counters`](crate::Stack::counters).
+        ///
+        /// `drop_*` counts received packets that went no further, one reason each.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct StackCounters { $($(#[$doc])* pub $name: u64,)* }
+
+        /// The live counters of a stack.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters { $(pub(crate) $name: Counter,)* }
+
+        impl Counters {
+            pub(crate) fn snapshot(&self) -> StackCounters {
+                StackCounters { $($name: self.$name.0.load(Relaxed),)* }
+            }
+        }
+
+        impl StackCounters {
+            /// Every counter with its name, for logs and metrics.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Packets received from the devices.
+    rx_packets,
+    /// TCP segments that reached a connection.
+    rx_segments,
+    /// TCP segments that connections sent; a super-segment counts once.
+    tx_segments,
+    /// Segments sent that stand for several packets.
+    tx_super_segments,
+    /// Connections opened by `TcpStream::connect`.
+    connections_opened,
+    /// Connections handed to an accept queue.
+    connections_accepted,
+    /// Resets sent in answer to segments that belong to nobody.
+    tx_resets,
+    /// Echo requests answered.
+    tx_echo_replies,
+    /// ICMP errors sent.
+    tx_icmp_errors,
+    /// ICMP errors not sent because of their rate limit.
+    icmp_errors_limited,
+    /// ICMP errors received that quote a connection of ours.
+    rx_icmp_errors,
+    /// ICMP errors received that quote nothing of ours.
+    rx_icmp_unmatched,
+    /// Frames that the device took and lost, or could not send.
+    tx_lost,
+    /// Resets, echo replies and ICMP errors not sent because the device's queue was full.
+    tx_replies_dropped,
+    /// Connections that entered TIME-WAIT.
+    time_wait_entered,
+    /// TIME-WAIT records given up early because there were too many.
+    time_wait_evicted,
+    /// Handshakes whose last ACK was dropped because the accept queue was full.
+    accept_queue_full,
+    /// Packets or segments that end within a header.
+    drop_truncated,
+    /// Neither IPv4 nor IPv6.
+    drop_bad_version,
+    /// A header length below the minimum or beyond the packet.
+    drop_bad_header_length,
+    /// A packet length below its header or above what was received.
+    drop_bad_total_length,
+    /// A wrong checksum.
+    drop_bad_checksum,
+    /// An IP or TCP option with an impossible length.
+    drop_bad_option,
+    /// An impossible fragment.
+    drop_bad_fragment,
+    /// Extension headers that are too many, or ask to be discarded.
+    drop_extension_header,
+    /// Fragments; they are not reassembled yet.
+    drop_fragment,
+    /// Source-routed packets.
+    drop_source_routed,
+    /// Sources that name no single other host: unspecified, multicast, broadcast, loopback, or ourselves.
+    drop_bad_source,
+    /// Source and destination are the same socket.
+    drop_land,
+    /// Destinations that are not ours.
+    drop_foreign,
+    /// Broadcast or multicast packets that nobody asked for.
+    drop_group,
+    /// Port 0 as source or destination of TCP.
+    drop_port_zero,
+    /// Protocols that the stack does not speak.
+    drop_protocol,
+    /// UDP datagrams that nobody listens for.
+    drop_udp_closed,
+    /// ICMP messages that ask for nothing.
+    drop_icmp_ignored,
+    /// Segments that belong to no connection and no listener.
+    drop_no_connection,
+    /// Segments for a listener with neither SYN nor ACK, or with RST.
+    drop_not_a_syn,
+    /// SYNs refused because the accept queue is full.
+    drop_backlog_full,
+    /// SYNs refused because too many handshakes are open.
+    drop_half_open_full,
+    /// Segments that a connection had queued already, dropped when its mailbox was full.
+    drop_mailbox_duplicate,
+    /// ACKs without data, dropped when a mailbox was full.
+    drop_mailbox_ack,
+    /// Data dropped because a mailbox was full.
+    drop_mailbox_full,
+    /// Segments for a connection in TIME-WAIT, or for one that has just ended.
+    drop_late,
+}
+
+impl Counters {
+    /// Counts a packet that could not be parsed.
+    pub(crate) fn unparsable(&self, error: ParseError) {
+        let counter = match error {
+            ParseError::Truncated => &self.drop_truncated,
+            ParseError::BadVersion => &self.drop_bad_version,
+            ParseError::BadHeaderLength => &self.drop_bad_header_length,
+            ParseError::BadTotalLength => &self.drop_bad_total_length,
+            ParseError::BadChecksum => &self.drop_bad_checksum,
+            ParseError::BadOption => &self.drop_bad_option,
+            ParseError::BadFragment => &self.drop_bad_fragment,
+            _ => &self.drop_extension_header,
+        };
+        counter.bump();
+    }
+
+    /// Counts a segment that a listener refused.
+    pub(crate) fn syn_dropped(&self, reason: SynDrop) {
+        let counter = match reason {
+            SynDrop::TooManyHalfOpen => &self.drop_half_open_full,
+            SynDrop::BacklogFull => &self.drop_backlog_full,
+            _ => &self.drop_not_a_syn,
+        };
+        counter.bump();
+    }
+}

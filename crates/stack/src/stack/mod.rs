@@ -1,0 +1,250 @@
+//! The stack: what all its sockets, actors and ingress loops share, and the handle that users hold.
+
+mod builder;
+pub(crate) mod counters;
+mod lifecycle;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use netstack_device::{Capabilities, DeviceCounters, TxQueue};
+use netstack_tcp::{Connection, FourTuple, IsnGenerator, Opening, PortAllocator, SynRecord, TcpConfig};
+use netstack_wire::SeqNum;
+use tokio::runtime::Handle;
+use tracing::Instrument;
+
+pub use builder::StackBuilder;
+pub use counters::StackCounters;
+pub(crate) use lifecycle::{ActorGuard, StopSignal};
+
+use crate::actor::{Actor, Shared, order};
+use crate::clock::Clock;
+use crate::demux::Table;
+use crate::icmp::ErrorLimiter;
+use crate::lane::Waiter;
+use crate::listener::{ListenConfig, ListenerShared, Listeners};
+use crate::route::Routes;
+use crate::secrets::Secrets;
+use counters::Counters;
+use lifecycle::Lifecycle;
+
+/// A device in use: its sending half.
+#[derive(Debug)]
+pub(crate) struct Interface {
+    pub(crate) tx: Arc<dyn TxQueue>,
+    pub(crate) capabilities: Capabilities,
+}
+
+/// What everything in a stack shares.
+///
+/// Ingress loops hold it weakly: the last handle, socket or closing connection to go ends the stack.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) config: Arc<TcpConfig>,
+    pub(crate) listen_config: ListenConfig,
+    pub(crate) handle: Handle,
+    pub(crate) clock: Clock,
+    pub(crate) secrets: Secrets,
+    pub(crate) isn: IsnGenerator,
+    pub(crate) ports: Mutex<PortAllocator>,
+    pub(crate) routes: Routes,
+    pub(crate) interfaces: Vec<Interface>,
+    pub(crate) table: Table,
+    pub(crate) listeners: Listeners,
+    pub(crate) counters: Counters,
+    pub(crate) icmp_limiter: ErrorLimiter,
+    lifecycle: Lifecycle,
+}
+
+/// How a connection begins.
+pub(crate) enum Origin {
+    /// `TcpStream::connect`.
+    Active,
+    /// A SYN that a listener took; the new initial sequence number has to lie above the one given.
+    Passive { syn: SynRecord, listener: Arc<ListenerShared>, iss_above: Option<SeqNum> },
+}
+
+impl Inner {
+    /// An error once the stack has stopped or is shutting down.
+    pub(crate) fn check_running(&self) -> io::Result<()> {
+        self.lifecycle.check_running()
+    }
+
+    /// Makes a connection and starts its actor; `None` if the tuple is taken, or the stack has stopped.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        tuple: FourTuple,
+        interface: usize,
+        config: &Arc<TcpConfig>,
+        origin: Origin,
+    ) -> Option<Arc<Shared>> {
+        let guard = self.lifecycle.enter(self)?;
+        let shared = Arc::new(Shared::new(self, tuple, interface, config));
+        if !self.table.insert(&shared) {
+            return None;
+        }
+        let now = self.clock.now();
+        let mut opening = Opening {
+            tuple,
+            iss: self.isn.isn(now, &tuple),
+            ts_offset: self.isn.ts_offset(&tuple),
+            mtu: self.interfaces[interface].capabilities.mtu.min(usize::from(u16::MAX)) as u16,
+        };
+        let (connection, listener) = match origin {
+            Origin::Active => (Connection::connect(now, opening, Arc::clone(config)), None),
+            Origin::Passive { syn, listener, iss_above } => {
+                if let Some(above) = iss_above
+                    && !opening.iss.after(above)
+                {
+                    // RFC 6191 2: far enough that nothing of the old connection fits.
+                    opening.iss = above + 64_000;
+                }
+                (Connection::accept(now, &syn, opening, Arc::clone(config)), Some(listener))
+            }
+        };
+        let span = tracing::debug_span!("tcp", local = %tuple.local(), remote = %tuple.remote());
+        let actor = Actor::new(connection, Arc::clone(&shared), listener, guard);
+        self.handle.spawn(actor.instrument(span));
+        if self.lifecycle.is_stopped() {
+            // It stopped since `enter`, and may have missed this connection.
+            shared.order(order::STOP);
+        }
+        Some(shared)
+    }
+
+    /// The device is gone, or the stack is told to stop: every socket gets an error.
+    pub(crate) fn stop(&self) {
+        if self.lifecycle.stop() {
+            self.listeners.close_all();
+            for shared in self.table.actors() {
+                shared.order(order::STOP);
+            }
+        }
+    }
+
+    /// The interface for packets to `remote`, and the address that they come from.
+    pub(crate) fn source_for(&self, remote: SocketAddr) -> Option<(usize, SocketAddr)> {
+        let (interface, ip) = self.routes.source_for(remote.ip())?;
+        Some((interface, SocketAddr::new(ip, 0)))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.lifecycle.stop();
+    }
+}
+
+/// A TCP/IP stack over one or more packet devices: the handle that sockets are made from.
+///
+/// Cloning is cheap, and every clone is the same stack.
+///
+/// # Order of dropping
+///
+/// Handles, listeners and streams may be dropped in any order; none of it blocks. The stack itself, with its devices,
+/// goes when the last `Stack`, [`TcpListener`](crate::TcpListener) and [`TcpStream`](crate::TcpStream) is dropped and
+/// the last dropped stream has been delivered and closed in the background. To be sure that everything written has
+/// reached its peer before the program ends, drop the streams, then await [`shutdown`](Self::shutdown), then let go of
+/// the runtime. When the runtime goes first, connections end where they are: their sockets report
+/// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted).
+///
+/// # Examples
+///
+/// ```
+/// use tokio_netstack::{Stack, TcpListener, TcpStream, device};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let caps = device::Capabilities::ip(1500);
+/// let (a, b) = device::memory::pair(caps.clone(), caps);
+/// let server = Stack::builder().device(a).address("192.0.2.1/24".parse()?).build()?;
+/// let client = Stack::builder().device(b).address("192.0.2.2/24".parse()?).build()?;
+///
+/// let listener = TcpListener::bind(&server, ([192, 0, 2, 1], 7)).await?;
+/// let stream = TcpStream::connect(&client, ([192, 0, 2, 1], 7)).await?;
+/// let (_accepted, peer) = listener.accept().await?;
+/// assert_eq!(peer, stream.local_addr()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Stack {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl Stack {
+    /// Starts to describe a stack.
+    #[must_use]
+    pub fn builder() -> StackBuilder {
+        StackBuilder::new()
+    }
+
+    /// What the stack did so far.
+    #[must_use]
+    pub fn counters(&self) -> StackCounters {
+        self.inner.counters.snapshot()
+    }
+
+    /// What the device did so far, `index` counting in the order of [`StackBuilder::device`].
+    #[must_use]
+    pub fn device_counters(&self, index: usize) -> Option<DeviceCounters> {
+        self.inner.interfaces.get(index).map(|interface| interface.tx.counters())
+    }
+
+    /// Connections that have a task: all states but TIME-WAIT.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.inner.lifecycle.actors()
+    }
+
+    /// Connections in TIME-WAIT.
+    #[must_use]
+    pub fn time_wait_count(&self) -> usize {
+        self.inner.table.time_wait_count()
+    }
+
+    /// Ends the stack in order.
+    ///
+    /// Listeners stop, new connections are refused with an error, and every connection is closed as if its stream were
+    /// dropped: what was written is delivered, then both ends close. Resolves when no connection is left but those in
+    /// TIME-WAIT; then the devices are let go. A peer that does not answer holds it up until the connection's own
+    /// limits end it; wrap the call in `tokio::time::timeout`, and call [`abort`](Self::abort) when that expires.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the stack closing; call it again to wait for the rest.
+    pub async fn shutdown(&self) {
+        let inner = &self.inner;
+        inner.lifecycle.refuse();
+        inner.listeners.close_all();
+        for shared in inner.table.actors() {
+            shared.order(order::CLOSE);
+        }
+        std::future::poll_fn(|cx| inner.lifecycle.poll_idle(&Waiter::Shared(cx))).await;
+        inner.stop();
+    }
+
+    /// Resets every connection and ends the stack. Sockets report [`NetworkDown`](io::ErrorKind::NetworkDown) or
+    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted).
+    pub async fn abort(&self) {
+        let inner = &self.inner;
+        inner.lifecycle.refuse();
+        inner.listeners.close_all();
+        for shared in inner.table.actors() {
+            shared.order(order::ABORT);
+        }
+        std::future::poll_fn(|cx| inner.lifecycle.poll_idle(&Waiter::Shared(cx))).await;
+        inner.stop();
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack")
+            .field("connections", &self.connection_count())
+            .field("time_wait", &self.time_wait_count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,171 @@
+//! Opening a connection.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use netstack_tcp::FourTuple;
+
+use super::TcpStream;
+use crate::lane::{Waiter, lock};
+use crate::route::canonical;
+use crate::stack::{Inner, Origin, Stack};
+
+impl TcpStream {
+    /// Connects to `remote`, from the stack's address that is nearest to it and a port of the ephemeral range.
+    ///
+    /// # Errors
+    ///
+    /// - [`ConnectionRefused`](io::ErrorKind::ConnectionRefused): the peer answered with a reset, or an ICMP error said
+    ///   that nobody is there;
+    /// - [`TimedOut`](io::ErrorKind::TimedOut): no answer within the limit of
+    ///   [`TcpConfig::syn_timeout`](crate::TcpConfig::syn_timeout);
+    /// - [`HostUnreachable`](io::ErrorKind::HostUnreachable), [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable):
+    ///   an ICMP error said so;
+    /// - [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable): the stack has no address of this family, or no port is
+    ///   free;
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput): port 0, an address that is no single host (unspecified,
+    ///   multicast, broadcast), or one of the stack's own; nothing is sent;
+    /// - [`NetworkDown`](io::ErrorKind::NetworkDown): the stack has stopped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the attempt up.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn f(stack: &tokio_netstack::Stack) -> std::io::Result<()> {
+    /// use std::net::Ipv4Addr;
+    /// use tokio_netstack::TcpStream;
+    ///
+    /// let stream = TcpStream::connect(stack, (Ipv4Addr::new(192, 0, 2, 1), 7)).await?;
+    /// println!("connected from {}", stream.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect(stack: &Stack, remote: impl Into<SocketAddr>) -> io::Result<Self> {
+        Self::open(stack, None, canonical(remote.into())).await
+    }
+
+    /// Connects to `remote` from the address `local`; port 0 takes one of the ephemeral range, and the unspecified
+    /// address any of the stack's.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and
+    ///
+    /// - [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable): `local` is not an address of the stack;
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput): `local` and `remote` are of different families;
+    /// - [`AddrInUse`](io::ErrorKind::AddrInUse): there is a connection between the two already, or one in TIME-WAIT, or
+    ///   a listener on `local`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the attempt up.
+    pub async fn connect_from(
+        stack: &Stack,
+        local: impl Into<SocketAddr>,
+        remote: impl Into<SocketAddr>,
+    ) -> io::Result<Self> {
+        Self::open(stack, Some(canonical(local.into())), canonical(remote.into())).await
+    }
+
+    async fn open(stack: &Stack, local: Option<SocketAddr>, remote: SocketAddr) -> io::Result<Self> {
+        let inner = &stack.inner;
+        inner.check_running()?;
+        check_remote(inner, remote)?;
+        let (interface, local) = choose_local(inner, local, remote)?;
+        // Dropping the stream in SYN-SENT ends the attempt without a packet (S-CLOSE-2).
+        let stream = Self::start(stack, interface, local, remote)?;
+        let connected = poll_fn(|cx| stream.shared.send.poll_connected(&Waiter::Shared(cx))).await;
+        connected.map_err(|cause| cause.to_io())?;
+        Ok(stream)
+    }
+
+    /// Takes a tuple and sends the SYN.
+    fn start(stack: &Stack, interface: usize, local: SocketAddr, remote: SocketAddr) -> io::Result<Self> {
+        let inner = &stack.inner;
+        let tuple_from = |port| FourTuple::new(SocketAddr::new(local.ip(), port), remote);
+        let in_use = |port| {
+            let tuple = tuple_from(port);
+            inner.listeners.occupies(tuple.local()) || inner.table.contains(&tuple)
+        };
+        loop {
+            let port = match local.port() {
+                0 => lock(&inner.ports).pick(local.ip(), remote, in_use).ok_or_else(|| {
+                    let text = format!("every ephemeral port is in use for connections to {remote}");
+                    io::Error::new(io::ErrorKind::AddrNotAvailable, text)
+                })?,
+                port if in_use(port) => return Err(in_use_error(local, remote)),
+                port => port,
+            };
+            let spawned = inner.spawn(tuple_from(port), interface, &inner.config, Origin::Active);
+            if let Some(shared) = spawned {
+                inner.counters.connections_opened.bump();
+                return Ok(Self::new(shared));
+            }
+            // Another task, or an incoming SYN, took the tuple in between; or the stack has stopped.
+            inner.check_running()?;
+            if local.port() != 0 {
+                return Err(in_use_error(local, remote));
+            }
+        }
+    }
+}
+
+fn in_use_error(local: SocketAddr, remote: SocketAddr) -> io::Error {
+    let text = format!("{local} is taken for connections to {remote}; use another port, or port 0");
+    io::Error::new(io::ErrorKind::AddrInUse, text)
+}
+
+/// Refuses destinations that no connection can have (R1122-4, MUST-46).
+fn check_remote(inner: &Inner, remote: SocketAddr) -> io::Result<()> {
+    let ip = remote.ip();
+    let text = if remote.port() == 0 {
+        "port 0 is not a destination"
+    } else if ip.is_unspecified() || inner.routes.is_group(ip) {
+        "a TCP connection needs the address of a single host"
+    } else if inner.routes.is_own(ip) || ip.is_loopback() {
+        "the stack has no loopback: the destination is one of its own addresses"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("cannot connect to {remote}: {text}")))
+}
+
+/// The interface and the local address; port 0 stands for any.
+fn choose_local(
+    inner: &Inner,
+    local: Option<SocketAddr>,
+    remote: SocketAddr,
+) -> io::Result<(usize, SocketAddr)> {
+    let any = || {
+        inner.source_for(remote).ok_or_else(|| {
+            let family = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
+            let text = format!("the stack has no {family} address to reach {remote} from");
+            io::Error::new(io::ErrorKind::AddrNotAvailable, text)
+        })
+    };
+    let Some(local) = local else { return any() };
+    if local.is_ipv4() != remote.is_ipv4() {
+        let text = format!("{local} and {remote} are of different families");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    if local.ip().is_unspecified() {
+        let (interface, chosen) = any()?;
+        return Ok((interface, SocketAddr::new(chosen.ip(), local.port())));
+    }
+    own_interface(inner, local.ip(), remote).map(|interface| (interface, local))
+}
+
+fn own_interface(inner: &Inner, ip: IpAddr, remote: SocketAddr) -> io::Result<usize> {
+    if let Some(interface) = inner.routes.interface_of(ip) {
+        return Ok(interface);
+    }
+    if inner.routes.may_bind(ip) {
+        return Ok(inner.source_for(remote).map_or(0, |(interface, _)| interface));
+    }
+    let text = format!("{ip} is not an address of this stack");
+    Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text))
+}

@@ -1,0 +1,219 @@
+//! Two stacks back to back, and a peer that speaks raw segments.
+
+#![allow(dead_code, unreachable_pub, reason = "a module that each test file uses a part of")]
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use netstack_wire::ip::{self, IpHeader};
+use netstack_wire::tcp::{self, TcpFlags, TcpHeader};
+use netstack_wire::{Protocol, SeqNum};
+use tokio_netstack::device::{self, Capabilities, Device, HeadBuf, Meta, RxBatch, RxQueue, TxFrame, TxQueue};
+use tokio_netstack::{Stack, StackBuilder, TcpConfig, TcpListener, TcpStream};
+
+pub const SERVER: &str = "192.0.2.1";
+pub const CLIENT: &str = "192.0.2.2";
+pub const PORT: u16 = 7;
+
+pub fn addr(ip: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(ip.parse().unwrap(), port)
+}
+
+/// A builder with both addresses of one end.
+pub fn builder(device: impl Device + 'static, host: u8) -> StackBuilder {
+    Stack::builder()
+        .device(device)
+        .address(format!("192.0.2.{host}/24").parse().unwrap())
+        .address(format!("2001:db8::{host}/64").parse().unwrap())
+        .seed_for_test(u64::from(host))
+}
+
+/// Two stacks: server at `.1`, client at `.2`.
+pub fn stacks() -> (Stack, Stack) {
+    stacks_with(&TcpConfig::new(), Capabilities::ip(1500), 512)
+}
+
+pub fn stacks_with(config: &TcpConfig, caps: Capabilities, depth: usize) -> (Stack, Stack) {
+    let (a, b) = device::memory::pair_with_depth(caps.clone(), caps, depth);
+    let server = builder(a, 1).tcp_config(config.clone()).build().unwrap();
+    let client = builder(b, 2).tcp_config(config.clone()).build().unwrap();
+    (server, client)
+}
+
+/// An open connection: listener, server's stream, client's stream.
+pub async fn connected(server: &Stack, client: &Stack) -> (TcpListener, TcpStream, TcpStream) {
+    let listener = TcpListener::bind(server, addr(SERVER, PORT)).await.unwrap();
+    let stream = TcpStream::connect(client, addr(SERVER, PORT)).await.unwrap();
+    let (accepted, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer, stream.local_addr().unwrap());
+    (listener, accepted, stream)
+}
+
+/// A segment that the raw peer saw.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub header: TcpHeader,
+    pub payload: Bytes,
+    pub src: IpAddr,
+}
+
+impl Seen {
+    pub fn has(&self, flags: TcpFlags) -> bool {
+        self.header.flags.contains(flags)
+    }
+}
+
+/// The far end of a device pair, played by the test: it sends what it is told and sees what comes.
+pub struct Raw {
+    rx: Box<dyn RxQueue>,
+    tx: Arc<dyn TxQueue>,
+    batch: RxBatch,
+    queue: std::collections::VecDeque<Bytes>,
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    /// Our next sequence number.
+    pub seq: SeqNum,
+    /// What we acknowledge next.
+    pub ack: SeqNum,
+    pub window: u16,
+}
+
+/// A stack at `.1` and a raw peer at `.2`.
+pub fn raw_pair() -> (Stack, Raw) {
+    raw_pair_with(|builder| builder)
+}
+
+pub fn raw_pair_with(change: impl FnOnce(StackBuilder) -> StackBuilder) -> (Stack, Raw) {
+    let (a, b) = device::memory::pair(Capabilities::ip(1500), Capabilities::ip(1500));
+    let stack = change(builder(a, 1)).build().unwrap();
+    let (mut rx, tx) = Box::new(b).split().unwrap();
+    let raw = Raw {
+        rx: rx.remove(0),
+        tx,
+        batch: RxBatch::new(),
+        queue: Default::default(),
+        local: addr(CLIENT, 40000),
+        remote: addr(SERVER, PORT),
+        seq: SeqNum(1000),
+        ack: SeqNum(0),
+        window: 65535,
+    };
+    (stack, raw)
+}
+
+impl Raw {
+    pub fn header(&self, flags: TcpFlags) -> TcpHeader {
+        TcpHeader {
+            src_port: self.local.port(),
+            dst_port: self.remote.port(),
+            seq: self.seq,
+            ack: if flags.contains(TcpFlags::ACK) { self.ack } else { SeqNum(0) },
+            flags,
+            window: self.window,
+            ..TcpHeader::default()
+        }
+    }
+
+    /// Sends a segment at the current sequence number and moves past it.
+    pub fn send(&mut self, flags: TcpFlags, payload: &[u8]) {
+        let header = self.header(flags);
+        self.send_header(&header, payload);
+        self.seq += header.seg_len(payload.len());
+    }
+
+    /// Sends a segment as it is given.
+    pub fn send_header(&mut self, header: &TcpHeader, payload: &[u8]) {
+        let (src, dst) = (self.local.ip(), self.remote.ip());
+        self.send_packet(&segment(src, dst, header, payload));
+    }
+
+    /// Sends a whole packet.
+    pub fn send_packet(&mut self, packet: &[u8]) {
+        let mut head = HeadBuf::new();
+        let payload = [Bytes::copy_from_slice(packet)];
+        let frame = TxFrame { head: &mut head, payload: &payload, meta: Meta::default(), flow: 0 };
+        self.tx.try_send(frame, &mut device::Turn::new()).unwrap();
+    }
+
+    /// The next packet that the stack sent.
+    pub async fn packet(&mut self) -> Bytes {
+        while self.queue.is_empty() {
+            std::future::poll_fn(|cx| self.rx.poll_recv(cx, &mut self.batch)).await.unwrap();
+            self.queue.extend(self.batch.drain().map(|frame| frame.data));
+        }
+        self.queue.pop_front().unwrap()
+    }
+
+    /// The next packet within `limit`.
+    pub async fn packet_within(&mut self, limit: Duration) -> Option<Bytes> {
+        tokio::time::timeout(limit, self.packet()).await.ok()
+    }
+
+    /// The next TCP segment.
+    pub async fn recv(&mut self) -> Seen {
+        let packet = self.packet().await;
+        parse(&packet)
+    }
+
+    /// The next TCP segment within `limit`.
+    pub async fn recv_within(&mut self, limit: Duration) -> Option<Seen> {
+        let packet = self.packet_within(limit).await?;
+        Some(parse(&packet))
+    }
+
+    /// Asserts that nothing comes for `limit`.
+    pub async fn silence(&mut self, limit: Duration) {
+        if let Some(seen) = self.packet_within(limit).await {
+            panic!("unexpected packet: {:?}", parse(&seen));
+        }
+    }
+
+    /// Opens a connection to the stack's listener.
+    pub async fn open(&mut self) {
+        self.send(TcpFlags::SYN, b"");
+        let seen = self.recv().await;
+        assert!(seen.has(TcpFlags::SYN | TcpFlags::ACK), "{seen:?}");
+        assert_eq!(seen.header.ack, self.seq);
+        self.ack = seen.header.seq + 1;
+        self.send(TcpFlags::ACK, b"");
+    }
+
+    /// Answers the stack's SYN.
+    pub async fn accept(&mut self) {
+        let syn = self.recv().await;
+        assert!(syn.has(TcpFlags::SYN) && !syn.has(TcpFlags::ACK), "{syn:?}");
+        self.remote = SocketAddr::new(syn.src, syn.header.src_port);
+        self.local.set_port(syn.header.dst_port);
+        self.ack = syn.header.seq + 1;
+        self.send(TcpFlags::SYN | TcpFlags::ACK, b"");
+        let ack = self.recv().await;
+        assert!(ack.has(TcpFlags::ACK) && ack.header.ack == self.seq, "{ack:?}");
+    }
+}
+
+/// A packet with a finished segment.
+pub fn segment(src: IpAddr, dst: IpAddr, header: &TcpHeader, payload: &[u8]) -> Vec<u8> {
+    let len = header.header_len();
+    let ip = IpHeader::new(src, dst, Protocol::TCP, len + payload.len());
+    let mut packet = vec![0; ip.header_len() + len];
+    let start = ip.emit(&mut packet);
+    header.emit(&mut packet[start..]);
+    tcp::write_checksum(src, dst, &mut packet[start..], [payload]);
+    packet.extend_from_slice(payload);
+    packet
+}
+
+pub fn parse(packet: &[u8]) -> Seen {
+    let ip = ip::parse(packet).unwrap();
+    assert_eq!(ip.protocol, Protocol::TCP, "{ip:?}");
+    assert!(tcp::checksum_ok(ip.src, ip.dst, ip.payload), "checksum of what we send");
+    let (header, len) = TcpHeader::parse(ip.payload).unwrap();
+    Seen { header, payload: Bytes::copy_from_slice(&ip.payload[len..]), src: ip.src }
+}
+
+/// Bytes that differ from place to place.
+pub fn pattern(len: usize) -> Vec<u8> {
+    (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
