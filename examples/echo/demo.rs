@@ -59,7 +59,9 @@ fn play(private: io::Result<()>, timeline: Timeline) -> io::Result<()> {
         let show = Show { stage, clients: clients.handle().clone() };
         show.step_by_step().await?;
         show.other_services().await?;
-        show.long_echo().await
+        show.long_echo().await?;
+        show.stage.server.shutdown().await;
+        Ok(())
     })
 }
 

@@ -53,7 +53,7 @@ async fn serve(name: &str, args: Args) -> io::Result<()> {
             let file = File::create(path).map_err(|error| {
                 io::Error::new(error.kind(), format!("cannot write the capture {}: {error}", path.display()))
             })?;
-            Box::new(Tee::new(tun, file)?)
+            Box::new(Tee::new(tun, name, file)?)
         }
     };
 
@@ -73,7 +73,8 @@ async fn serve(name: &str, args: Args) -> io::Result<()> {
     }
     eprintln!("stopping");
     if tokio::time::timeout(FAREWELL, stack.shutdown()).await.is_err() {
-        eprintln!("some connections did not end within {} s", FAREWELL.as_secs());
+        eprintln!("some connections did not end within {} s: resetting them", FAREWELL.as_secs());
+        stack.abort().await;
     }
     Ok(())
 }

@@ -159,3 +159,75 @@ fn state_at(entries: &[Entry], place: usize, local: SocketAddr, sent: bool) -> S
         .or_else(|| after.iter().find_map(change).map(|change| change.from))
         .unwrap_or_else(|| "?".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use netstack_wire::SeqNum;
+    use netstack_wire::tcp::{TcpFlags, TcpOptions};
+
+    use super::*;
+
+    fn addresses() -> (SocketAddr, SocketAddr) {
+        (([192, 0, 2, 1], 40_000).into(), ([192, 0, 2, 2], 7).into())
+    }
+
+    fn segment(from_client: bool, flags: TcpFlags, seq: u32, ack: u32) -> Entry {
+        let (client, server) = addresses();
+        let (src, dst) = if from_client { (client, server) } else { (server, client) };
+        let header = TcpHeader {
+            src_port: src.port(),
+            dst_port: dst.port(),
+            seq: SeqNum(seq),
+            ack: SeqNum(ack),
+            flags,
+            window: 1000,
+            urgent: 0,
+            options: TcpOptions::default(),
+        };
+        Entry::Segment(Captured { src, dst, header, payload_len: 0, client_state: None })
+    }
+
+    fn change(at_client: bool, from: &str, to: &str) -> Entry {
+        let (client, server) = addresses();
+        let local = if at_client { client } else { server };
+        Entry::Change(Change { local, from: from.to_owned(), to: to.to_owned() })
+    }
+
+    #[test]
+    fn the_sender_is_shown_as_it_sent_and_the_receiver_as_it_became() {
+        let (_, server) = addresses();
+        let entries = [
+            segment(true, TcpFlags::SYN, u32::MAX, 0),
+            segment(false, TcpFlags::SYN | TcpFlags::ACK, 900, 0),
+            change(true, "SYN-SENT", "ESTABLISHED"),
+            segment(true, TcpFlags::ACK, 0, 901),
+            change(false, "SYN-RECEIVED", "ESTABLISHED"),
+            change(false, "ESTABLISHED", "FIN-WAIT-1"),
+            segment(false, TcpFlags::FIN | TcpFlags::ACK, 901, 0),
+        ];
+        let shown: Vec<_> = rows(&entries, server)
+            .into_iter()
+            .map(|row| (row.seq, row.ack, row.client_state, row.server_state))
+            .collect();
+        let expected = [
+            (0, 0, "SYN-SENT", "SYN-RECEIVED"),
+            (0, 1, "ESTABLISHED", "SYN-RECEIVED"),
+            (1, 1, "ESTABLISHED", "ESTABLISHED"),
+            (1, 1, "ESTABLISHED", "FIN-WAIT-1"),
+        ];
+        assert_eq!(
+            shown,
+            expected.map(|(seq, ack, client, server)| (seq, ack, client.into(), server.into()))
+        );
+    }
+
+    #[test]
+    fn a_segment_that_the_device_refused_is_not_shown() {
+        let timeline = Timeline::default();
+        timeline.record();
+        let Entry::Segment(captured) = segment(true, TcpFlags::SYN, 0, 0) else { unreachable!() };
+        let place = timeline.segment(captured);
+        timeline.retract(place);
+        assert_eq!(rows(&timeline.take(), addresses().1), []);
+    }
+}
