@@ -1,0 +1,5 @@
+//! Whole stacks over a simulated link, under paused time.
+
+mod echo;
+mod idle;
+mod world;
