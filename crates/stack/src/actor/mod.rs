@@ -343,6 +343,7 @@ impl Future for Actor {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        this.shared.inner.counters.actor_turns.bump();
         match this.turn(cx) {
             Rest::Idle => Poll::Pending,
             Rest::Yield => {

@@ -56,6 +56,8 @@ counters! {
     tx_segments,
     /// Segments sent that stand for several packets.
     tx_super_segments,
+    /// Turns of connection tasks: how often one was woken. An idle connection takes none.
+    actor_turns,
     /// Connections opened by `TcpStream::connect`.
     connections_opened,
     /// Connections handed to an accept queue.
