@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Benchmarks of tokio-netstack: what they share.
+//!
+//! `benches/` holds the criterion benches, `src/bin/` the programs that measure whole stacks.
+
+pub mod memory;
