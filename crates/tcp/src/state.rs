@@ -45,15 +45,17 @@ impl State {
 
     /// Whether a connection may go from this state straight to `next`.
     ///
-    /// Any state may end in CLOSED: by reset, abort or timeout.
+    /// Any state may end in CLOSED: by reset, abort or timeout. A segment may take a connection over several edges: the edges
+    /// that RFC 9293 draws from SYN-RECEIVED to FIN-WAIT-1 and from FIN-WAIT-1 to TIME-WAIT lead through ESTABLISHED and
+    /// FIN-WAIT-2 here.
     #[must_use]
     pub fn may_become(self, next: Self) -> bool {
         use State::*;
         match self {
             SynSent => matches!(next, SynReceived | Established | Closed),
-            SynReceived => matches!(next, Established | FinWait1 | Closed),
+            SynReceived => matches!(next, Established | Closed),
             Established => matches!(next, FinWait1 | CloseWait | Closed),
-            FinWait1 => matches!(next, FinWait2 | Closing | TimeWait | Closed),
+            FinWait1 => matches!(next, FinWait2 | Closing | Closed),
             FinWait2 | Closing => matches!(next, TimeWait | Closed),
             CloseWait => matches!(next, LastAck | Closed),
             LastAck | TimeWait => next == Closed,

@@ -55,6 +55,12 @@ impl TimerTable {
         self.0[timer as usize] != Instant::NEVER
     }
 
+    /// When `timer` fires, if it runs.
+    #[cfg(test)]
+    pub(crate) fn deadline(&self, timer: Timer) -> Option<Instant> {
+        self.is_armed(timer).then_some(self.0[timer as usize])
+    }
+
     /// Stops `timer` and says so if it is due at `now`.
     pub(crate) fn take_due(&mut self, timer: Timer, now: Instant) -> bool {
         let due = self.0[timer as usize] <= now;

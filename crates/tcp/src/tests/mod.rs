@@ -4,4 +4,5 @@
 mod events;
 mod extensions;
 mod labels;
+mod reach;
 mod states;
