@@ -138,7 +138,10 @@ impl Connection {
         if acceptable {
             self.last_received = now;
             self.keepalive_probes = 0;
-            self.trim(seg);
+            if !seg.has(TcpFlags::RST) {
+                // A RST counts by its own sequence number, whatever text it carries.
+                self.trim(seg);
+            }
             return ControlFlow::Continue(());
         }
         if seg.has(TcpFlags::RST) {
@@ -215,8 +218,8 @@ impl Connection {
             return ControlFlow::Continue(());
         }
         if seg.header.seq != self.rcv.nxt {
-            // R5961-3 inside the window, R5961-1 at its edge.
-            if seg.header.seq.before(self.rcv.adv) {
+            // R5961-3 inside the window, R5961-1 below it and at its edge.
+            if seg.header.seq.after(self.rcv.nxt) && seg.header.seq.before(self.rcv.adv) {
                 self.challenge(now);
             }
             return ControlFlow::Break(());

@@ -57,6 +57,9 @@ impl Connection {
             // S-SYNSENT-1, S-SYNSENT-3
             if !seg.has(TcpFlags::RST) {
                 self.reset_due = Some(seg.header.ack);
+                // The challenge ACK of a peer that still holds an older connection: the RST ends that one, and a SYN right
+                // behind it saves the wait for the timer. Once, so that noise earns no more than one.
+                self.syn_due |= !seg.has(TcpFlags::SYN) && self.syns_sent == 1;
             }
             return ControlFlow::Break(());
         }
@@ -101,6 +104,10 @@ impl Connection {
         if seg.has(TcpFlags::ACK) && self.acknowledges_syn(seg) {
             // The peer's SYN-ACK of a simultaneous open: its SYN is known, its ACK is news.
             seg.header.seq += 1;
+            if self.syn_due {
+                // Our SYN-ACK has not left yet, and will not: an ACK stands for it.
+                self.rcv.ack.owe_one();
+            }
             return ControlFlow::Continue(());
         }
         self.syn_due = true;
@@ -109,10 +116,11 @@ impl Connection {
 
     /// Our SYN is acknowledged by `seg`: the connection is open (S-ACK-2, S-SYNSENT-4).
     pub(super) fn establish(&mut self, now: Instant, seg: &Segment) {
-        let lost = self.syns_sent > 1;
+        // R6298-10 speaks of a timeout; a second SYN or SYN-ACK without one (simultaneous open) only spoils the sample.
+        let lost = self.snd.retries > 0;
         if lost {
             self.snd.rtt.handshake_was_retransmitted();
-        } else {
+        } else if self.syns_sent == 1 {
             self.snd.rtt.sample(now - self.syn_sent_at, &self.config);
         }
         self.snd.una = self.snd.iss + 1;

@@ -281,7 +281,7 @@ impl Connection {
         self.keepalive = keepalive;
         self.keepalive_probes = 0;
         self.timers.stop(Timer::KeepAlive);
-        if self.state.is_synchronized() {
+        if self.state.is_synchronized() && self.state != State::TimeWait {
             self.arm_keepalive(now);
         }
     }
@@ -417,6 +417,12 @@ impl Connection {
             soft_error: self.soft_error,
             stats: self.stats,
         }
+    }
+
+    /// When `timer` fires, if it runs.
+    #[cfg(test)]
+    pub(crate) fn deadline(&self, timer: Timer) -> Option<Instant> {
+        self.timers.deadline(timer)
     }
 
     // ---- Changes of state ----

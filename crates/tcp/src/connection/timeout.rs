@@ -39,13 +39,13 @@ impl Connection {
     fn on_retransmit_timeout(&mut self, now: Instant) {
         self.stats.timeouts += 1;
         self.snd.rtt.back_off();
+        let snd = &mut self.snd;
+        let first = snd.retries == 0;
+        snd.retries = snd.retries.saturating_add(1);
         if matches!(self.state, State::SynSent | State::SynReceived) {
             self.syn_due = true;
             return;
         }
-        let snd = &mut self.snd;
-        let first = snd.retries == 0;
-        snd.retries = snd.retries.saturating_add(1);
         if snd.retries == R1 && self.config.soft_errors {
             self.events.raise(EventSet::RETRY_WARNING);
         }
