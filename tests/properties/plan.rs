@@ -200,6 +200,10 @@ fn end(rng: &mut SimRng, end: &mut EndpointConfig, mtu: u16, small_buffers: bool
     } else {
         SeqNum(rng.next_u64() as u32)
     };
+    if rng.one_in(3) {
+        end.turn_delay = Duration::from_micros([1, 50, 1_000, 20_000][rng.below(4) as usize]);
+        end.merge = rng.one_in(2);
+    }
     if rng.one_in(2) {
         end.max_payload = usize::from(mtu) + rng.below(20_000) as usize;
     }

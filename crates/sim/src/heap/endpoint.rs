@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use netstack_tcp::{
@@ -38,6 +39,11 @@ pub struct EndpointConfig {
     pub mtu: u16,
     /// Most payload bytes in one transmission, at least the MSS; above it super-segments leave, cut before the link.
     pub max_payload: usize,
+    /// How long after an arrival it takes its turn, as a task does that waits for its thread. What arrives meanwhile is
+    /// handled in the same turn, each segment with the time of its arrival.
+    pub turn_delay: Duration,
+    /// Whether segments of one turn that continue each other come as one super-segment, as by receive offload.
+    pub merge: bool,
     /// Its protocol settings.
     pub tcp: Arc<TcpConfig>,
 }

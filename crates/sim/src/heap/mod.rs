@@ -8,6 +8,7 @@ mod app;
 mod cut;
 mod endpoint;
 mod events;
+mod mailbox;
 mod observer;
 mod pair;
 mod socket;

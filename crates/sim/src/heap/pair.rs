@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use netstack_tcp::{Instant, MAX_PAYLOAD, Segment, TcpConfig};
@@ -11,6 +12,7 @@ use netstack_wire::{Ecn, SeqNum};
 
 use super::cut::cut;
 use super::events::EventHeap;
+use super::mailbox::Mailbox;
 use super::{App, Endpoint, EndpointConfig, Observer, Open, Socket};
 use crate::{Fate, Link, LinkConfig, LinkStats, Trace};
 
@@ -72,6 +74,8 @@ impl PairConfig {
             ts_offset: 0,
             mtu: 1500,
             max_payload: MAX_PAYLOAD,
+            turn_delay: Duration::ZERO,
+            merge: false,
             tcp: Arc::clone(&tcp),
         };
         Self {
@@ -222,7 +226,10 @@ struct End<A> {
     /// When the application wants to be called.
     wake: Option<Instant>,
     link: Link,
-    /// The earlier of `wake` and the endpoint's own deadline.
+    mailbox: Mailbox,
+    /// When the mailbox is to be emptied.
+    turn_at: Option<Instant>,
+    /// The earliest of `wake`, `turn_at` and the endpoint's own deadline.
     deadline: Option<Instant>,
 }
 
@@ -230,7 +237,7 @@ impl<A: App> End<A> {
     fn new(side: Side, config: EndpointConfig, app: A, link: Link) -> Self {
         let endpoint = Endpoint::new(config);
         let deadline = endpoint.deadline();
-        Self { side, endpoint, app, wake: None, link, deadline }
+        Self { side, endpoint, app, wake: None, link, mailbox: Mailbox::default(), turn_at: None, deadline }
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -238,15 +245,33 @@ impl<A: App> End<A> {
     }
 
     fn arrive<O: Observer>(&mut self, now: Instant, segment: Segment, wires: &mut Wires<O>) {
-        if let Some(header) = self.endpoint.arrive(now, segment) {
-            self.send_bare(now, header, wires);
+        let delay = self.endpoint.config().turn_delay;
+        if delay.is_zero() {
+            self.handle(now, now, segment, wires);
+            self.turn(now, wires);
+            return;
         }
-        self.turn(now, wires);
+        self.mailbox.push(now, segment);
+        let turn_at = *self.turn_at.get_or_insert(now + delay);
+        self.deadline = Some(self.deadline.map_or(turn_at, |deadline| deadline.min(turn_at)));
     }
 
     fn expire<O: Observer>(&mut self, now: Instant, wires: &mut Wires<O>) {
+        let merge = self.endpoint.config().merge;
+        while let Some((at, segment)) = self.mailbox.pop(merge) {
+            self.handle(now, at, segment, wires);
+            self.endpoint.collect();
+        }
+        self.turn_at = None;
         self.endpoint.expire(now);
         self.turn(now, wires);
+    }
+
+    /// Handles a segment that arrived at `at`.
+    fn handle<O: Observer>(&mut self, now: Instant, at: Instant, segment: Segment, wires: &mut Wires<O>) {
+        if let Some(header) = self.endpoint.arrive(at, segment) {
+            self.send_bare(now, header, wires);
+        }
     }
 
     /// What a connection actor does in a turn, after its inputs: hand over, let the application act, send.
