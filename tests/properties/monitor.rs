@@ -121,9 +121,11 @@ impl Monitor {
         let peer_max = self.halves[from.other() as usize].max;
         let last = self.halves[from as usize].edge.unwrap_or(edge);
         self.halves[from as usize].edge = Some(last.max(edge));
-        // A scaled field is rounded down (RFC 7323 2.4); by more than that the edge must not fall back.
+        // A scaled field is rounded down (RFC 7323 2.4), by more than that the edge must not fall back; and the field of
+        // a SYN, never scaled, cannot say more than 64 KiB.
         let rounding = (1 << self.shift(from, segment)) - 1;
-        self.check((edge + rounding).after_eq(last), || {
+        let syn = header.flags.contains(TcpFlags::SYN);
+        self.check(syn || (edge + rounding).after_eq(last), || {
             format!("{from} moved its right edge left, from {last:?} to {edge:?}")
         });
         self.check(header.ack.before_eq(peer_max), || {
