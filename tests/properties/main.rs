@@ -4,6 +4,8 @@
 //! Each case is made from one seed, printed when it fails. `NETSTACK_SEED=<seed>` replays one case with its packets
 //! printed, `NETSTACK_CASES=<n>` runs another number of cases.
 
+#![allow(clippy::unwrap_used)]
+
 mod abrupt;
 mod app;
 mod harness;

@@ -170,15 +170,15 @@ fn pair(rng: &mut SimRng, seed: u64, small_buffers: bool) -> PairConfig {
         let (a, b) = (SocketAddr::new(a, 40_000), SocketAddr::new(b, 7));
         (pair.a.local, pair.a.remote, pair.b.local, pair.b.remote) = (a, b, b, a);
     }
-    let mtu = [1500, 1500, 1500, 576, 1280, 9000][rng.below(6) as usize];
+    let mtu = [1500, 1500, 1500, 576, 1280, 9000, 65_535, 128][rng.below(8) as usize];
     end(rng, &mut pair.a, mtu, small_buffers);
     end(rng, &mut pair.b, mtu, small_buffers);
-    let delay = Duration::from_micros([50, 1_000, 10_000, 40_000, 150_000][rng.below(5) as usize]);
+    let delay = Duration::from_micros([0, 50, 1_000, 10_000, 40_000, 150_000][rng.below(6) as usize]);
     pair.a_to_b = link(rng, delay);
     pair.b_to_a = if rng.one_in(2) { pair.a_to_b.clone() } else { link(rng, delay) };
-    if rng.one_in(8) {
+    if rng.one_in(8) && !delay.is_zero() {
         // Both SYNs are under way before the first arrives.
-        pair.b.open = Open::Active(Instant::from_nanos(rng.below(40_000)));
+        pair.b.open = Open::Active(Instant::from_nanos(rng.below(delay.as_nanos().min(40_000) as u64)));
     }
     pair
 }
@@ -190,6 +190,7 @@ fn end(rng: &mut SimRng, end: &mut EndpointConfig, mtu: u16, small_buffers: bool
     tcp.recv_buffer(receive).send_buffer(send);
     tcp.timestamps(!rng.one_in(4)).sack(!rng.one_in(4)).window_scaling(!rng.one_in(4));
     tcp.nodelay(rng.one_in(2));
+    tuning(rng, &mut tcp);
     // Losses follow each other without end in some case out of ten thousand: nobody may give up.
     tcp.user_timeout(None).syn_timeout(Duration::from_secs(3_600)).time_wait(Duration::from_secs(900));
     end.tcp = Arc::new(tcp);
@@ -206,6 +207,23 @@ fn end(rng: &mut SimRng, end: &mut EndpointConfig, mtu: u16, small_buffers: bool
     }
     if rng.one_in(2) {
         end.max_payload = usize::from(mtu) + rng.below(20_000) as usize;
+    }
+}
+
+/// Settings that change how soon things happen, not what.
+fn tuning(rng: &mut SimRng, tcp: &mut TcpConfig) {
+    if rng.one_in(3) {
+        tcp.ack_delay(Duration::from_millis(rng.below(400))).quick_acks(rng.below(20) as u8);
+    }
+    if rng.one_in(3) {
+        tcp.min_rto(Duration::from_millis(1 << rng.below(11)));
+    }
+    if rng.one_in(6) {
+        tcp.mss(88 + rng.below(1_400) as u16);
+    }
+    if rng.one_in(6) {
+        let second = Duration::from_secs(1);
+        tcp.keepalive(Some(KeepAlive { idle: second, interval: second, count: u8::MAX }));
     }
 }
 
@@ -230,7 +248,7 @@ fn link(rng: &mut SimRng, delay: Duration) -> LinkConfig {
         _ => {}
     }
     if rng.one_in(3) {
-        link.rate(1_000_000 << rng.below(10));
+        link.rate(500_000 << rng.below(11));
         match rng.below(3) {
             0 => _ = link.queue(QueueLimit::Packets(2 + rng.below(100) as usize)),
             1 => _ = link.queue(QueueLimit::Bytes(20_000 + rng.below(100_000) as usize)),

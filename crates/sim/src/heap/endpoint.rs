@@ -125,7 +125,7 @@ impl Endpoint {
 
     /// Why the connection ended, once it has; `Normal` also for one that rests in TIME-WAIT.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        self.closed.clone()
+        self.closed
     }
 
     pub(crate) fn connection_mut(&mut self) -> Option<&mut Connection> {

@@ -30,7 +30,7 @@ fn pieces(transmit: &Transmit, slices: &[Bytes]) -> Vec<Segment> {
 #[test]
 fn sequence_numbers_and_flags_follow_the_rules_of_segmentation_offload() {
     let bytes: Bytes = (0..25u8).collect();
-    let segments = pieces(&transmit(25, 10), &[bytes.clone()]);
+    let segments = pieces(&transmit(25, 10), std::slice::from_ref(&bytes));
     let seqs: Vec<_> = segments.iter().map(|s| s.header.seq.0).collect();
     assert_eq!(seqs, [u32::MAX - 9, 0, 10]);
     let flags: Vec<_> = segments.iter().map(|s| s.header.flags).collect();
