@@ -1,6 +1,6 @@
 //! ICMP: echo is answered, errors are sent within their rate, and received errors go to the connection they quote.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -63,6 +63,8 @@ impl ErrorLimiter {
 pub(crate) struct Reply {
     pub(crate) head: HeadBuf,
     pub(crate) payload: Bytes,
+    /// Picks the device queue.
+    pub(crate) flow: u32,
 }
 
 /// A packet with an ICMP message from `src` to `dst`; both of one family.
@@ -83,7 +85,7 @@ fn message(src: IpAddr, dst: IpAddr, message: &IcmpMessage<'_>) -> Reply {
     head.push(header.header_len(), |buf| {
         header.emit(buf);
     });
-    Reply { head, payload: payload.into() }
+    Reply { head, payload: payload.into(), flow: 0 }
 }
 
 /// Reads the ICMP message in a packet, of the family of its addresses.
@@ -126,6 +128,20 @@ pub(crate) fn error_about(packet: &IpPacket<'_>, data: &[u8], problem: Problem) 
         Problem::Protocol => IcmpMessage::Unreachable { code: v4::PROTOCOL_UNREACHABLE, quoted },
     };
     message(packet.dst, packet.src, &error)
+}
+
+/// Source and destination of a packet with a whole IPv6 header, whatever else is wrong with it.
+pub(crate) fn addresses_v6(data: &[u8]) -> Option<(Ipv6Addr, Ipv6Addr)> {
+    let addresses = data.get(8..40).filter(|_| data[0] >> 4 == 6)?;
+    let (src, dst) = addresses.split_first_chunk::<16>()?;
+    Some(((*src).into(), (*dst.first_chunk::<16>()?).into()))
+}
+
+/// The ICMPv6 Parameter Problem about the packet in `data`.
+pub(crate) fn parameter_problem(src: IpAddr, dst: IpAddr, problem: ParameterProblem, data: &[u8]) -> Reply {
+    let quoted = &data[..data.len().min(MAX_ERROR_V6 - 40 - 8)];
+    let ParameterProblem { code, pointer, .. } = problem;
+    message(src, dst, &IcmpMessage::ParamProblem { code, pointer, quoted })
 }
 
 /// What a received ICMP error says, and about whom.

@@ -15,7 +15,7 @@ use netstack_tcp::{FourTuple, Instant, Segment, SynAction, reset_for};
 use netstack_wire::icmp::IcmpMessage;
 use netstack_wire::ip::{self, IpHeader, IpPacket};
 use netstack_wire::tcp::{self, TcpFlags, TcpHeader};
-use netstack_wire::{Protocol, SeqNum, udp};
+use netstack_wire::{ParseError, Protocol, SeqNum, udp};
 use tracing::{debug, trace};
 
 use crate::actor::{Arrival, Input, Shared};
@@ -24,9 +24,6 @@ use crate::icmp::{self, Problem, Reply};
 use crate::listener::ListenerShared;
 use crate::route::Destination;
 use crate::stack::{Inner, Origin, StopSignal};
-
-#[cfg(test)]
-mod tests;
 
 /// The loop of one device queue.
 pub(crate) struct Ingress {
@@ -120,7 +117,10 @@ impl Packet<'_> {
         counters.rx_packets.bump();
         let packet = match ip::parse(&frame.data) {
             Ok(packet) => packet,
-            Err(error) => return counters.unparsable(error),
+            Err(error) => {
+                counters.unparsable(error);
+                return self.parameter_problem(frame, error);
+            }
         };
         if packet.source_routed {
             // Deviation from RFC 1122 3.2.1.8, as RFC 7126 advises.
@@ -278,12 +278,36 @@ impl Packet<'_> {
     /// Sends an ICMP error about a packet to one of our unicast addresses from a single host, no fragment and no ICMP
     /// error: those were dropped before (R792-4, R4443-4).
     fn complain(&mut self, frame: &RxFrame, packet: &IpPacket<'_>, problem: Problem) {
+        self.send_error(|| icmp::error_about(packet, &frame.data, problem));
+    }
+
+    /// Sends an ICMP error, if the rate allows one.
+    fn send_error(&mut self, error: impl FnOnce() -> Reply) {
         let counters = &self.inner.counters;
         if !self.inner.icmp_limiter.allow(self.at) {
             return counters.icmp_errors_limited.bump();
         }
         counters.tx_icmp_errors.bump();
-        self.send(icmp::error_about(packet, &frame.data, problem));
+        self.send(error());
+    }
+
+    /// Tells the sender of an IPv6 packet what is wrong with its headers, where that is due (R8200-3, R8200-5, R8200-6).
+    fn parameter_problem(&mut self, frame: &RxFrame, error: ParseError) {
+        let Some(problem) = error.parameter_problem() else { return };
+        let Some((src, dst)) = icmp::addresses_v6(&frame.data) else { return };
+        let routes = &self.inner.routes;
+        if !routes.is_valid_source(src.into()) {
+            return;
+        }
+        let from = match routes.classify(dst.into()) {
+            Destination::Ours => dst.into(),
+            Destination::Group if problem.even_if_multicast => match routes.source_for(src.into()) {
+                Some((_, from)) => from,
+                None => return,
+            },
+            Destination::Group | Destination::Foreign => return,
+        };
+        self.send_error(|| icmp::parameter_problem(from, src.into(), problem, &frame.data));
     }
 
     fn icmp(&mut self, packet: &IpPacket<'_>) {
@@ -321,7 +345,8 @@ impl Packet<'_> {
         let (src, dst) = (tuple.local().ip(), tuple.remote().ip());
         let len = header.header_len();
         let mut ip = IpHeader::new(src, dst, Protocol::TCP, len);
-        ip.flow_label = self.inner.secrets.flow_hash(&tuple);
+        let flow = self.inner.secrets.flow_hash(&tuple);
+        ip.flow_label = flow;
         let mut head = HeadBuf::new();
         head.push(ip.header_len(), |buf| {
             ip.emit(buf);
@@ -331,16 +356,16 @@ impl Packet<'_> {
             tcp::write_checksum(src, dst, buf, std::iter::empty::<&[u8]>());
         });
         trace!("{}", tcp::Pretty { src, dst, header, payload_len: 0 });
-        self.send(Reply { head, payload: Bytes::new() });
+        self.send(Reply { head, payload: Bytes::new(), flow });
     }
 
     /// Sends without waiting: whoever caused this packet can cause it again.
     fn send(&mut self, reply: Reply) {
-        let Reply { mut head, payload } = reply;
+        let Reply { mut head, payload, flow } = reply;
         let counters = &self.inner.counters;
         let slices = [payload];
         let payload = if slices[0].is_empty() { &[][..] } else { &slices[..] };
-        let frame = TxFrame { head: &mut head, payload, meta: Meta::default(), flow: 0 };
+        let frame = TxFrame { head: &mut head, payload, meta: Meta::default(), flow };
         match self.inner.interfaces[self.interface].tx.try_send(frame, self.turn) {
             Ok(()) => {}
             Err(SendError::Full) => counters.tx_replies_dropped.bump(),

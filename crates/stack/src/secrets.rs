@@ -51,8 +51,11 @@ impl Secrets {
     }
 
     /// What picks a device queue and makes the IPv6 flow label: seen on the wire, so under a key of its own.
+    ///
+    /// Its low 20 bits are never all zero: that label means "none" (R6437-1).
     pub(crate) fn flow_hash(&self, tuple: &FourTuple) -> u32 {
-        Self::hash(&self.flow, tuple) as u32
+        let hash = Self::hash(&self.flow, tuple) as u32;
+        if hash & 0xf_ffff == 0 { hash | 1 } else { hash }
     }
 
     fn hash(key: &[u8; 16], tuple: &FourTuple) -> u64 {

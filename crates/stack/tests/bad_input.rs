@@ -1,5 +1,7 @@
 //! Input that is wrong, hostile or none of our business: dropped, counted by reason, and harmless; ICMP.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::net::IpAddr;
@@ -354,4 +356,36 @@ async fn an_unknown_protocol_is_unreachable() {
     let (IpAddr::V6(src), IpAddr::V6(dst)) = (ip.src, ip.dst) else { panic!("{ip:?}") };
     let message = IcmpMessage::parse_v6(src, dst, ip.payload).unwrap();
     assert_eq!(message, IcmpMessage::ParamProblem { code: 1, pointer: 6, quoted: &unknown });
+}
+
+/// An IPv6 header that its receiver cannot understand is reported, from our address, and not for a multicast address
+/// unless the option asks for it.
+// req: R8200-5
+#[tokio::test(start_paused = true)]
+async fn an_unknown_ipv6_option_is_a_parameter_problem() {
+    let (_stack, mut raw) = raw_pair();
+    let with_option = |dst: &str, option: u8| {
+        let mut payload = vec![6, 0, option, 4, 0, 0, 0, 0];
+        payload.extend_from_slice(&[0; 20]);
+        packet("2001:db8::2", dst, Protocol(60), &payload)
+    };
+    for (dst, option, answered) in [
+        ("2001:db8::1", 0x9e, true),
+        ("2001:db8::1", 0xde, true),
+        ("2001:db8::1", 0x5e, false),
+        ("ff02::1", 0x9e, true),
+        ("ff02::1", 0xde, false),
+        ("2001:db8::77", 0x9e, false),
+    ] {
+        let sent = with_option(dst, option);
+        raw.send_packet(&sent);
+        let answer = raw.packet_within(TICK).await;
+        assert_eq!(answer.is_some(), answered, "option {option:#x} to {dst}");
+        let Some(answer) = answer else { continue };
+        let ip = ip::parse(&answer).unwrap();
+        assert_eq!(ip.src, ip_of("2001:db8::1"));
+        let (IpAddr::V6(src), IpAddr::V6(dst)) = (ip.src, ip.dst) else { panic!("{ip:?}") };
+        let message = IcmpMessage::parse_v6(src, dst, ip.payload).unwrap();
+        assert_eq!(message, IcmpMessage::ParamProblem { code: 2, pointer: 42, quoted: &sent });
+    }
 }

@@ -1,5 +1,7 @@
 //! The manners of the sockets: pitfalls A1 to A12 of other stacks, each as a test.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::future::Future;

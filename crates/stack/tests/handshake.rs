@@ -1,5 +1,7 @@
 //! Opening connections: pitfalls B13 to B18 of other stacks, each as a test, and what `connect` and `bind` refuse.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::io::ErrorKind;

@@ -1,5 +1,7 @@
 //! The end of connections and of stacks: TIME-WAIT records, shutdown, abort, order of dropping.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::io::ErrorKind;

@@ -1,5 +1,7 @@
 //! Whole transfers between two stacks.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::time::Duration;

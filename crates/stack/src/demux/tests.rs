@@ -1,1 +1,88 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use netstack_tcp::{FourTuple, Instant, Segment, SynRecord};
+use netstack_wire::Ecn;
+use netstack_wire::tcp::{TcpFlags, TcpHeader};
+
 use super::*;
+use crate::actor::Shared;
+use crate::secrets::Secrets;
+use crate::{Stack, TcpConfig, device};
+
+fn stack() -> Stack {
+    let caps = device::Capabilities::ip(1500);
+    let (here, _there) = device::memory::pair(caps.clone(), caps);
+    Stack::builder().device(here).address("192.0.2.1/24".parse().unwrap()).build().unwrap()
+}
+
+fn tuple(port: u16) -> FourTuple {
+    let local: SocketAddr = "192.0.2.1:7".parse().unwrap();
+    FourTuple::new(local, SocketAddr::from(([198, 51, 100, 1], port)))
+}
+
+fn segment(flags: TcpFlags) -> Segment {
+    let header = TcpHeader { flags, ..TcpHeader::default() };
+    Segment { header, payload: Bytes::new(), ecn: Ecn::NotEct, gso_size: 0 }
+}
+
+#[tokio::test]
+async fn a_connection_is_found_until_it_is_removed() {
+    let stack = stack();
+    let table = Table::new(Secrets::from_seed(1), MAX_RECORDS);
+    let all: Vec<_> = (1..=1000)
+        .map(|port| Arc::new(Shared::new(&stack.inner, tuple(port), 0, &TcpConfig::new())))
+        .collect();
+    for shared in &all {
+        assert!(table.insert(shared));
+        assert!(!table.insert(shared), "a tuple is taken once");
+    }
+    let ack = segment(TcpFlags::ACK);
+    for shared in &all {
+        let routed = table.route(&shared.tuple, Instant::ZERO, &ack);
+        assert!(matches!(routed, Routed::Actor(found) if Arc::ptr_eq(&found, shared)));
+    }
+    let tuples: Vec<_> = table.actors().iter().map(|shared| shared.tuple).collect();
+    assert!(tuples.is_sorted() && tuples.len() == 1000);
+    for shared in &all {
+        table.remove(shared);
+        assert!(matches!(table.route(&shared.tuple, Instant::ZERO, &ack), Routed::Nobody(None)));
+        assert_eq!(Arc::strong_count(shared), 1, "the table keeps nothing");
+    }
+}
+
+#[tokio::test]
+async fn removal_leaves_a_successor_alone() {
+    let stack = stack();
+    let table = Table::new(Secrets::from_seed(1), MAX_RECORDS);
+    let new = || Arc::new(Shared::new(&stack.inner, tuple(1), 0, &TcpConfig::new()));
+    let (old, successor) = (new(), new());
+    assert!(table.insert(&successor));
+    table.remove(&old);
+    assert!(table.contains(&successor.tuple));
+}
+
+#[test]
+fn a_syn_may_wait_for_the_application() {
+    let table = Table::new(Secrets::from_seed(1), MAX_RECORDS);
+    let syn = segment(TcpFlags::SYN);
+    let record = SynRecord::from_segment(tuple(1), &syn, Instant::ZERO);
+    assert!(table.insert_incoming(record));
+    assert!(!table.insert_incoming(record));
+    assert!(matches!(table.route(&tuple(1), Instant::ZERO, &syn), Routed::Ignored));
+    assert!(table.actor(&tuple(1)).is_none());
+}
+
+#[test]
+fn shards_are_picked_by_a_secret() {
+    let hashes = |seed| {
+        let secrets = Secrets::from_seed(seed);
+        (1..100).map(|port| secrets.table_hash(&tuple(port))).collect::<Vec<_>>()
+    };
+    assert_eq!(hashes(1), hashes(1));
+    assert_ne!(hashes(1), hashes(2));
+    let (a, b) = (Secrets::from_system().unwrap(), Secrets::from_system().unwrap());
+    assert_ne!((a.isn, a.ports), (b.isn, b.ports), "two stacks share no secret");
+    assert_ne!(a.flow_hash(&tuple(1)), b.flow_hash(&tuple(1)));
+}

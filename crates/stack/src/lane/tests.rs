@@ -1,1 +1,208 @@
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, Wake, Waker};
+
+use bytes::Bytes;
+
 use super::*;
+use crate::error::EndCause;
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn counter() -> (Arc<Count>, Waker) {
+    let count = Arc::new(Count::default());
+    (Arc::clone(&count), Waker::from(count))
+}
+
+fn pieces(parts: &[&[u8]]) -> VecDeque<Bytes> {
+    parts.iter().map(|part| Bytes::copy_from_slice(part)).collect()
+}
+
+fn read_all(side: &RecvSide, want: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let _ = side.read(want, &Waiter::None, |piece| out.extend_from_slice(piece));
+    out
+}
+
+fn write(side: &SendSide, data: &[u8]) -> Poll<Write> {
+    side.write(&[IoSlice::new(data)], &Waiter::None)
+}
+
+fn open(capacity: usize) -> SendSide {
+    SendSide::new(capacity, Phase::Open)
+}
+
+const ALL: Room = Room { unsent: 0, mss: 1460 };
+
+#[test]
+fn received_pieces_keep_their_order_whatever_their_size() {
+    let side = RecvSide::default();
+    let large = vec![3; 5000];
+    side.publish(pieces(&[b"one ", b"two ", &large, b"three ", b"four"]));
+    side.publish(pieces(&[&large, b"five"]));
+    let expected = [b"one two ", &large[..], b"three four", &large[..], b"five"].concat();
+    assert_eq!(side.unread(), expected.len());
+    let mut out = Vec::new();
+    while out.len() < expected.len() {
+        out.extend(read_all(&side, 777));
+    }
+    assert_eq!(out, expected);
+    assert_eq!(side.unread(), 0);
+}
+
+#[test]
+fn small_payload_does_not_pin_its_buffer() {
+    let side = RecvSide::default();
+    let frame = Bytes::from(vec![9; 64 << 10]);
+    side.publish([frame.slice(100..200)].into());
+    assert!(frame.is_unique(), "the lane holds a copy");
+    side.publish([frame.slice(0..4096)].into());
+    assert!(!frame.is_unique(), "a large piece is shared");
+}
+
+#[test]
+fn peek_sees_across_pieces_and_takes_nothing() {
+    let side = RecvSide::default();
+    side.publish(pieces(&[&[1; 3000], b"small", &[2; 3000]]));
+    assert_eq!(read_all(&side, 1000).len(), 1000);
+    let mut seen = Vec::new();
+    let peeked = side.peek(2010, &Waiter::None, |piece| seen.extend_from_slice(piece));
+    assert_eq!(peeked, Poll::Ready(Ok(Read::Data { len: 2010, update: false })));
+    assert_eq!(read_all(&side, 2010), seen);
+}
+
+#[test]
+fn a_reader_wakes_the_actor_once_per_level() {
+    let side = RecvSide::default();
+    side.publish(pieces(&[&[0; 4000]]));
+    assert_eq!(side.set_update_at(Some(2000)), None);
+    let read = |want| side.read(want, &Waiter::None, |_| {});
+    assert_eq!(read(1999), Poll::Ready(Ok(Read::Data { len: 1999, update: false })));
+    assert_eq!(read(1), Poll::Ready(Ok(Read::Data { len: 1, update: true })));
+    assert_eq!(read(500), Poll::Ready(Ok(Read::Data { len: 500, update: false })), "an edge, not a level");
+    assert_eq!(side.set_update_at(Some(1600)), Some(1500), "the level was passed before it was set");
+}
+
+#[test]
+fn the_end_comes_after_the_data_and_the_first_end_counts() {
+    let side = RecvSide::default();
+    let (count, waker) = counter();
+    let mut cx = Context::from_waker(&waker);
+    assert!(side.read(1, &Waiter::Poll(&mut cx), |_| {}).is_pending());
+    side.publish(pieces(&[b"x"]));
+    side.finish();
+    side.fail(EndCause::RuntimeGone);
+    assert_eq!(count.0.load(SeqCst), 1);
+    assert_eq!(read_all(&side, 10), b"x");
+    assert_eq!(side.read(1, &Waiter::None, |_| {}), Poll::Ready(Ok(Read::Eof)));
+}
+
+#[test]
+fn shared_waiters_are_all_woken_and_stored_once() {
+    let side = RecvSide::default();
+    let tasks: Vec<_> = (0..3).map(|_| counter()).collect();
+    for _ in 0..2 {
+        for (_, waker) in &tasks {
+            let mut cx = Context::from_waker(waker);
+            assert!(side.poll_readable(&Waiter::Shared(&mut cx)).is_pending());
+        }
+    }
+    side.publish(pieces(&[b"x"]));
+    for (count, _) in &tasks {
+        assert_eq!(count.0.load(SeqCst), 1);
+    }
+}
+
+#[test]
+fn writes_side_by_side_become_one_piece() {
+    let side = open(1 << 20);
+    for chunk in [b"small ", b"writes", b" merge"] {
+        assert!(matches!(write(&side, chunk), Poll::Ready(Write::Data { len: 6, .. })));
+    }
+    let taken = side.take(ALL);
+    assert_eq!(taken.pieces.len(), 1);
+    assert_eq!(&taken.pieces[0][..], b"small writes merge");
+}
+
+#[test]
+fn only_the_first_write_notifies() {
+    let side = open(1 << 20);
+    let firsts: Vec<bool> =
+        (0..3).map(|_| matches!(write(&side, b"x"), Poll::Ready(Write::Data { first: true, .. }))).collect();
+    assert_eq!(firsts, [true, false, false]);
+    side.take(ALL);
+    assert!(matches!(write(&side, b"x"), Poll::Ready(Write::Data { first: true, .. })));
+}
+
+#[test]
+fn bytes_that_nagle_would_hold_wait_in_the_lane() {
+    let side = open(1 << 20);
+    let _ = write(&side, &[0; 100]);
+    let held = Room { unsent: 1000, mss: 1460 };
+    assert!(side.take(held).pieces.is_empty());
+    let _ = write(&side, &[0; 359]);
+    assert!(side.take(held).pieces.is_empty());
+    assert!(
+        matches!(write(&side, &[0; 1]), Poll::Ready(Write::Data { first: true, .. })),
+        "a full segment is there: the actor is told"
+    );
+    assert_eq!(side.take(held).pieces.iter().map(|piece| piece.len()).sum::<usize>(), 460);
+}
+
+#[test]
+fn capacity_counts_what_the_connection_holds() {
+    let side = open(1000);
+    assert!(matches!(write(&side, &[0; 600]), Poll::Ready(Write::Data { len: 600, .. })));
+    side.take(ALL);
+    assert!(matches!(write(&side, &[0; 600]), Poll::Ready(Write::Data { len: 400, .. })));
+    let (count, waker) = counter();
+    let mut cx = Context::from_waker(&waker);
+    assert!(side.write(&[IoSlice::new(b"x")], &Waiter::Poll(&mut cx)).is_pending());
+    side.publish(500);
+    assert_eq!(count.0.load(SeqCst), 0, "100 of 1000 bytes are not worth a wake");
+    side.publish(300);
+    assert_eq!(count.0.load(SeqCst), 1);
+    assert!(matches!(write(&side, &[0; 600]), Poll::Ready(Write::Data { len: 300, .. })));
+}
+
+#[test]
+fn a_shut_lane_gives_everything_and_takes_nothing() {
+    let side = open(1000);
+    let _ = write(&side, b"last");
+    assert_eq!(side.shut(), Ok(true));
+    assert_eq!(side.shut(), Ok(false), "a second shutdown does nothing");
+    assert_eq!(write(&side, b"x"), Poll::Ready(Write::Closed(None)));
+    let taken = side.take(Room { unsent: 1 << 20, mss: 1460 });
+    assert!(taken.fin && taken.pieces.len() == 1);
+}
+
+#[test]
+fn an_end_wakes_writers_and_says_why() {
+    let side = open(1);
+    let _ = write(&side, b"x");
+    let (count, waker) = counter();
+    let mut cx = Context::from_waker(&waker);
+    assert!(side.poll_writable(&Waiter::Shared(&mut cx)).is_pending());
+    side.end(EndCause::StackStopped);
+    assert_eq!(count.0.load(SeqCst), 1);
+    assert_eq!(write(&side, b"x"), Poll::Ready(Write::Closed(Some(EndCause::StackStopped))));
+    assert_eq!(side.shut(), Err(EndCause::StackStopped));
+}
+
+#[test]
+fn one_write_takes_64_kib_at_most_from_all_its_slices() {
+    let side = open(1 << 20);
+    let slices = [IoSlice::new(&[1; 40_000]), IoSlice::new(&[]), IoSlice::new(&[2; 40_000])];
+    assert!(matches!(side.write(&slices, &Waiter::None), Poll::Ready(Write::Data { len: 65_536, .. })));
+    let taken = side.take(ALL).pieces;
+    assert_eq!((taken[0][39_999], taken[0][40_000]), (1, 2));
+}

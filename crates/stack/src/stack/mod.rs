@@ -176,7 +176,6 @@ pub struct Stack {
 
 impl Stack {
     /// Starts to describe a stack.
-    #[must_use]
     pub fn builder() -> StackBuilder {
         StackBuilder::new()
     }

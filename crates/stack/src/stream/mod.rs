@@ -1,6 +1,7 @@
 //! Streams: the application's end of a connection.
 
 mod connect;
+mod settings;
 mod split;
 mod split_owned;
 
@@ -11,16 +12,14 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use netstack_tcp::{KeepAlive, TcpInfo};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::task::coop;
 
 pub use split::{ReadHalf, WriteHalf};
 pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 
-use crate::actor::{Linger, Shared, order};
+use crate::actor::{Shared, order};
 use crate::error::{broken_pipe, would_block};
 use crate::lane::{Read, Waiter, Write};
 
@@ -357,85 +356,6 @@ impl TcpStream {
             if ready.is_empty() { Poll::Pending } else { Poll::Ready(Ok(ready)) }
         })
         .await
-    }
-
-    // ---- Settings ----
-
-    /// Switches the Nagle algorithm off (`true`) or on (RFC 9293 3.7.4).
-    ///
-    /// # Errors
-    ///
-    /// None at present; the result mirrors `tokio::net`.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.shared.set_nodelay(nodelay);
-        Ok(())
-    }
-
-    /// Whether the Nagle algorithm is off.
-    ///
-    /// # Errors
-    ///
-    /// None at present; the result mirrors `tokio::net`.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        Ok(self.shared.nodelay())
-    }
-
-    /// Says what happens to undelivered data when the stream is dropped. Dropping never blocks.
-    ///
-    /// - `None`, the default: delivery goes on in the background, for as long as the connection's limits allow;
-    /// - zero: the connection is reset at once, and what is undelivered is lost;
-    /// - another duration: delivery goes on in the background for this long, then the connection is reset.
-    ///
-    /// # Errors
-    ///
-    /// None at present; the result mirrors `tokio::net`.
-    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        let linger = match linger {
-            None => Linger::Background,
-            Some(Duration::ZERO) => Linger::Reset,
-            Some(limit) => Linger::Bounded(limit),
-        };
-        self.shared.request(|requests| requests.linger = linger);
-        Ok(())
-    }
-
-    /// What [`set_linger`](Self::set_linger) has set.
-    ///
-    /// # Errors
-    ///
-    /// None at present; the result mirrors `tokio::net`.
-    pub fn linger(&self) -> io::Result<Option<Duration>> {
-        Ok(match self.shared.linger() {
-            Linger::Background => None,
-            Linger::Reset => Some(Duration::ZERO),
-            Linger::Bounded(limit) => Some(limit),
-        })
-    }
-
-    /// Switches keep-alive probing on or off (RFC 9293 3.8.4).
-    ///
-    /// # Errors
-    ///
-    /// None at present.
-    pub fn set_keepalive(&self, keepalive: Option<KeepAlive>) -> io::Result<()> {
-        self.shared.request(|requests| requests.keepalive = Some(keepalive));
-        Ok(())
-    }
-
-    /// The connection's figures, in the manner of Linux's `TCP_INFO`: asks the connection's task, and gives the last
-    /// figures once the connection is over.
-    ///
-    /// # Errors
-    ///
-    /// [`NotConnected`](io::ErrorKind::NotConnected) when the connection ended without leaving any.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe.
-    pub async fn info(&self) -> io::Result<TcpInfo> {
-        let mut ask = true;
-        let info = poll_fn(|cx| self.shared.poll_info(&Waiter::Shared(cx), std::mem::take(&mut ask))).await;
-        info.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
