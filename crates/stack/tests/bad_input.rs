@@ -66,16 +66,11 @@ fn fix_ipv4(packet: &mut [u8]) {
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// Each bad packet moves its own counter, gets no answer, and leaves a connection in progress alone.
-// req: R1122-1, R1122-2, R791-1, R1122-3, R1122-4, R1122-8, R8200-2, MUST-3
-#[tokio::test(start_paused = true)]
-async fn bad_packets_are_counted_by_reason() {
-    type Reason = fn(&StackCounters) -> u64;
-    let (stack, mut raw) = raw_pair();
-    let listener = TcpListener::bind(&stack, addr(SERVER, PORT)).await.unwrap();
-    raw.open().await;
-    let (mut stream, _) = listener.accept().await.unwrap();
+/// The counter that a bad packet moves.
+type Reason = fn(&StackCounters) -> u64;
 
+/// Name, packet, and where it is counted.
+fn bad_packets() -> Vec<(&'static str, Vec<u8>, Reason)> {
     let good = segment(ip_of(CLIENT), ip_of(SERVER), &syn(1, PORT), b"");
     let changed = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut packet = good.clone();
@@ -84,7 +79,7 @@ async fn bad_packets_are_counted_by_reason() {
     };
     let from = |src: &str| segment(ip_of(src), ip_of(SERVER), &syn(1, PORT), b"");
     let to = |dst: &str| segment(ip_of(CLIENT), ip_of(dst), &syn(1, PORT), b"");
-    let cases: Vec<(&str, Vec<u8>, Reason)> = vec![
+    vec![
         ("one octet", vec![0x45], |c| c.drop_truncated),
         ("version 5", changed(&|p| p[0] = 0x55), |c| c.drop_bad_version),
         ("short IHL", changed(&|p| p[0] = 0x44), |c| c.drop_bad_header_length),
@@ -146,8 +141,19 @@ async fn bad_packets_are_counted_by_reason() {
         }),
         ("ICMP of 3 octets", packet(CLIENT, SERVER, Protocol::ICMP, &[8, 0, 0]), |c| c.drop_truncated),
         ("no next header", packet("2001:db8::2", "2001:db8::1", Protocol(59), b"rest"), |c| c.drop_protocol),
-    ];
-    for (name, packet, reason) in cases {
+    ]
+}
+
+/// Each bad packet moves its own counter, gets no answer, and leaves a connection in progress alone.
+// req: R1122-1, R1122-2, R791-1, R1122-3, R1122-4, R1122-8, R8200-2, MUST-3
+#[tokio::test(start_paused = true)]
+async fn bad_packets_are_counted_by_reason() {
+    let (stack, mut raw) = raw_pair();
+    let listener = TcpListener::bind(&stack, addr(SERVER, PORT)).await.unwrap();
+    raw.open().await;
+    let (mut stream, _) = listener.accept().await.unwrap();
+
+    for (name, packet, reason) in bad_packets() {
         let before = reason(&stack.counters());
         raw.send_packet(&packet);
         assert!(raw.packet_within(TICK).await.is_none(), "{name} got an answer");

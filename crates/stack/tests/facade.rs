@@ -369,7 +369,7 @@ async fn a9_a_connection_closed_before_accept_is_accepted() {
         assert_eq!(text, "bye");
         stream.shutdown().await.unwrap();
         while !raw.recv().await.has(TcpFlags::FIN) {}
-        raw.ack = raw.ack + 1;
+        raw.ack += 1;
         raw.send(TcpFlags::ACK, b"");
         raw.ack = netstack_wire::SeqNum(0);
     }
