@@ -4,6 +4,7 @@
 //! captures, the Linux TUN device, and the finishing of frames in software for devices that cannot.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod adapter;
 mod backoff;
 mod capabilities;
 mod counters;
@@ -12,8 +13,10 @@ pub mod memory;
 mod meta;
 #[cfg(all(target_os = "linux", feature = "tun"))]
 pub mod netns;
+pub mod pcapng;
 mod queue;
 mod segment;
+pub mod testing;
 #[cfg(all(target_os = "linux", feature = "tun"))]
 pub mod tun;
 mod waiters;

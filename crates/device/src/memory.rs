@@ -247,3 +247,6 @@ impl Drop for MemoryRx {
         self.wire.waiters.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -333,3 +333,6 @@ fn array<const N: usize>(data: &[u8], at: usize) -> [u8; N] {
     out.copy_from_slice(&data[at..at + N]);
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,3 +178,6 @@ fn network((address, prefix_len): Prefix) -> Option<Prefix> {
 fn contains(net: Prefix, address: IpAddr) -> bool {
     net.0.is_ipv4() == address.is_ipv4() && network((address, net.1)) == Some(net)
 }
+
+#[cfg(test)]
+mod tests;
