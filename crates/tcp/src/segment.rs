@@ -44,6 +44,12 @@ impl Segment {
         self.header.flags.contains(flags)
     }
 
+    /// Leaves out the first `count` sequence numbers; the urgent pointer goes on naming the same octet (MUST-62).
+    pub(crate) fn skip(&mut self, count: u32) {
+        self.header.seq += count;
+        self.header.urgent = u32::from(self.header.urgent).saturating_sub(count) as u16;
+    }
+
     /// How many segments of the wire this one stands for, at least 1.
     pub(crate) fn wire_segments(&self) -> u32 {
         match self.gso_size {

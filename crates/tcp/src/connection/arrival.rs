@@ -200,7 +200,7 @@ impl Connection {
                 self.rcv.report_duplicate(seq, seq + known);
             }
             seg.payload = seg.payload.slice(known as usize..);
-            seg.header.seq = seq + known;
+            seg.skip(known);
             // The sender waits for an ACK that got lost.
             self.rcv.ack.owe_one();
         }
@@ -268,9 +268,8 @@ impl Connection {
             Some(fin) => seg.payload.slice(..seg.payload.len().min(fin.distance_from(seq) as usize)),
             None => seg.payload.clone(),
         };
-        let wire = seg.wire_segments();
+        let octets = data.len() as u32;
         let largest = if seg.gso_size == 0 { data.len() } else { usize::from(seg.gso_size) };
-        let full = if largest >= usize::from(self.rcv.mss) { wire } else { 0 };
         self.rcv.mss = self.rcv.mss.max(largest.min(usize::from(self.path_mss)) as u16);
         let before = self.rcv.nxt;
         match self.rcv.insert(seq, data, &self.config) {
@@ -279,7 +278,9 @@ impl Connection {
                 if filled {
                     self.rcv.ack.owe();
                 }
-                if self.rcv.ack.on_text(wire, full) && !self.timers.is_armed(Timer::DelayedAck) {
+                if self.rcv.ack.on_text(seg.wire_segments(), octets, self.rcv.mss)
+                    && !self.timers.is_armed(Timer::DelayedAck)
+                {
                     self.timers.set(Timer::DelayedAck, now + self.config.ack_delay);
                 }
             }

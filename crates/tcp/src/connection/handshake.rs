@@ -84,7 +84,7 @@ impl Connection {
         self.establish(now, seg);
         // S-SYNSENT-6: the handshake's ACK leaves at once, and text on the SYN-ACK is taken.
         self.rcv.ack.owe_one();
-        seg.header.seq += 1;
+        seg.skip(1);
         self.rcv.adv = self.rcv.nxt + self.syn_window();
         self.trim(seg);
         ControlFlow::Continue(())
@@ -103,7 +103,7 @@ impl Connection {
         }
         if seg.has(TcpFlags::ACK) && self.acknowledges_syn(seg) {
             // The peer's SYN-ACK of a simultaneous open: its SYN is known, its ACK is news.
-            seg.header.seq += 1;
+            seg.skip(1);
             if self.syn_due {
                 // Our SYN-ACK has not left yet, and will not: an ACK stands for it.
                 self.rcv.ack.owe_one();

@@ -107,7 +107,9 @@ impl Connection {
             Some(self.plan_resend(mss))
         } else {
             self.restart_after_idle(now);
-            self.plan_new(mss, max_payload.min(MAX_PAYLOAD), force)
+            // The pointer of urgent data differs from segment to segment: they leave one by one (MUST-62).
+            let urgent = self.snd.urgent.is_some_and(|up| up.after(self.snd.nxt));
+            self.plan_new(mss, max_payload.min(if urgent { mss as usize } else { MAX_PAYLOAD }), force)
         };
         let Some(plan) = plan else {
             if self.snd.flight_size() == 0 && !self.timers.is_armed(Timer::Persist) {
@@ -115,7 +117,13 @@ impl Connection {
             }
             return None;
         };
-        let len = self.snd.slices(plan.at, plan.len, payload);
+        let mut len = self.snd.slices(plan.at, plan.len, payload);
+        if len < plan.len && len > mss {
+            // SHLD-28: where the slices run out, whole segments leave.
+            len -= len % mss;
+            payload.clear();
+            len = self.snd.slices(plan.at, len, payload);
+        }
         // More slices than one segment takes: the rest follows, and so does the FIN.
         let plan = Plan { len, fin: plan.fin && len == plan.len, ..plan };
         Some(self.transmit_plan(now, plan, mss))

@@ -42,12 +42,13 @@ impl Connection {
         let snd = &mut self.snd;
         let first = snd.retries == 0;
         snd.retries = snd.retries.saturating_add(1);
+        if snd.retries == R1 && self.config.soft_errors {
+            // SHLD-9; a SYN is no exception (MUST-22).
+            self.events.raise(EventSet::RETRY_WARNING);
+        }
         if matches!(self.state, State::SynSent | State::SynReceived) {
             self.syn_due = true;
             return;
-        }
-        if snd.retries == R1 && self.config.soft_errors {
-            self.events.raise(EventSet::RETRY_WARNING);
         }
         snd.timing = Timing::Spoiled;
         let flight = snd.flight_size().min(snd.congestion.cwnd());

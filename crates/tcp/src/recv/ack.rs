@@ -12,8 +12,8 @@ const CHALLENGE_PERIOD: Duration = Duration::from_secs(5);
 pub(crate) struct AckPolicy {
     /// ACKs owed at once: one for each segment that demands its own.
     owed: u8,
-    /// Full-sized segments received since the last ACK.
-    segments: u16,
+    /// Octets received in order since the last ACK.
+    octets: u32,
     /// Segments that are still acknowledged at once, at the start of a connection.
     quick: u8,
     /// Challenge ACKs sent in the current period.
@@ -23,7 +23,7 @@ pub(crate) struct AckPolicy {
 
 impl AckPolicy {
     pub(crate) fn new(quick: u8) -> Self {
-        Self { owed: 0, segments: 0, quick, challenges: 0, period_start: Instant::ZERO }
+        Self { owed: 0, octets: 0, quick, challenges: 0, period_start: Instant::ZERO }
     }
 
     /// Something arrived that every sender wants to hear of at once: a gap, a gap filled, a FIN, a duplicate.
@@ -36,15 +36,15 @@ impl AckPolicy {
         self.owed = self.owed.max(1);
     }
 
-    /// In-order text arrived, `segments` of the wire, `full` of them full-sized. Whether the delayed-ACK timer is
-    /// wanted.
-    pub(crate) fn on_text(&mut self, segments: u32, full: u32) -> bool {
-        self.segments = self.segments.saturating_add(full as u16);
+    /// In-order text arrived: `octets` in `segments` of the wire, from a peer whose full segments hold `mss`. Whether the
+    /// delayed-ACK timer is wanted.
+    pub(crate) fn on_text(&mut self, segments: u32, octets: u32, mss: u16) -> bool {
+        self.octets = self.octets.saturating_add(octets);
         if self.quick > 0 {
             self.quick = self.quick.saturating_sub(segments.min(255) as u8);
             self.owe_one();
-        } else if self.segments >= 2 {
-            // SHLD-19: one ACK for two full-sized segments, or for all of a batch (MUST-58).
+        } else if self.octets >= 2 * u32::from(mss) {
+            // SHLD-19: one ACK for two full-sized segments or as many octets, or for all of a batch (MUST-58).
             self.owe_one();
         }
         self.owed == 0
@@ -58,7 +58,7 @@ impl AckPolicy {
     /// A segment with the current ACK leaves.
     pub(crate) fn on_ack_sent(&mut self) {
         self.owed = self.owed.saturating_sub(1);
-        self.segments = 0;
+        self.octets = 0;
     }
 
     /// Whether one more challenge ACK may be sent now, by this connection's own count (R5961-6, R5961-7).

@@ -14,6 +14,7 @@ pub(crate) use recovery::{AckKind, Recovery};
 use crate::config::TcpConfig;
 use crate::congestion::Algorithm;
 use crate::negotiate::Negotiated;
+use crate::segment::MAX_PAYLOAD;
 use crate::time::Instant;
 use buffer::SendBuffer;
 use rtt::RttEstimator;
@@ -163,7 +164,8 @@ impl SendHalf {
 
     /// Payload octets of a full segment with `options_len` octets of options (MUST-16).
     pub(crate) fn effective_mss(&self, options_len: usize) -> u32 {
-        u32::from(self.mss).saturating_sub(options_len as u32).max(1)
+        // With the largest MTU a segment would not fit beside its headers otherwise.
+        u32::from(self.mss).saturating_sub(options_len as u32).clamp(1, MAX_PAYLOAD as u32)
     }
 
     pub(crate) fn slices(&self, at: SeqNum, len: u32, out: &mut Vec<Bytes>) -> u32 {
