@@ -75,6 +75,7 @@ struct End {
 }
 
 type Script = Box<dyn FnMut(&Flight) -> Fate>;
+type Rewrite = Box<dyn FnMut(&mut Flight)>;
 
 /// Two ends and the link between them.
 pub struct Pair {
@@ -85,6 +86,7 @@ pub struct Pair {
     flying: Vec<(Instant, u64, Flight)>,
     counter: u64,
     script: Script,
+    rewrite: Rewrite,
     /// Every segment that left, in order.
     pub log: Vec<Flight>,
 }
@@ -93,6 +95,12 @@ impl Pair {
     /// A listening B and an A that connects, with `delay` one way.
     #[must_use]
     pub fn new(config_a: TcpConfig, config_b: TcpConfig, delay: Duration) -> Self {
+        Self::with_mtu(config_a, config_b, delay, 1500)
+    }
+
+    /// The same over a link with an MTU of `mtu` octets.
+    #[must_use]
+    pub fn with_mtu(config_a: TcpConfig, config_b: TcpConfig, delay: Duration, mtu: u16) -> Self {
         let tuple = FourTuple::new(([192, 0, 2, 1], 50_000).into(), ([192, 0, 2, 2], 7).into());
         let mut pair = Self {
             ends: [
@@ -104,8 +112,12 @@ impl Pair {
             flying: Vec::new(),
             counter: 0,
             script: Box::new(|_| Fate::Deliver),
+            rewrite: Box::new(|_| {}),
             log: Vec::new(),
         };
+        for end in &mut pair.ends {
+            end.opening.mtu = mtu;
+        }
         pair.connect(Side::A);
         pair
     }
@@ -121,6 +133,11 @@ impl Pair {
     /// What the link does from now on.
     pub fn script(&mut self, script: impl FnMut(&Flight) -> Fate + 'static) {
         self.script = Box::new(script);
+    }
+
+    /// What the link changes in each segment from now on; the log keeps them as they were sent.
+    pub fn rewrite(&mut self, rewrite: impl FnMut(&mut Flight) + 'static) {
+        self.rewrite = Box::new(rewrite);
     }
 
     /// Opens actively from `side`; both sides doing so at once is a simultaneous open.
@@ -279,7 +296,9 @@ impl Pair {
         };
         for _ in 0..copies {
             self.counter += 1;
-            self.flying.push((self.now + self.delay + extra, self.counter, flight.clone()));
+            let mut copy = flight.clone();
+            (self.rewrite)(&mut copy);
+            self.flying.push((self.now + self.delay + extra, self.counter, copy));
         }
         self.log.push(flight);
     }
