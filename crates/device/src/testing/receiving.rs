@@ -22,7 +22,7 @@ pub(super) async fn frames_arrive_in_order_and_whole(make: &mut impl Make) {
     let (_out, arrivals) = (end.pump(), peer.pump());
     let start = Instant::now();
     let mtu = end.caps.mtu.min(peer.caps.mtu);
-    let length = |serial: u64| if serial % 2 == 0 { mtu } else { 36 + serial as usize % 500 };
+    let length = |serial: u64| if serial.is_multiple_of(2) { mtu } else { 36 + serial as usize % 500 };
     let sending = async {
         for serial in 0..FRAMES {
             let (head, payload) = packet::datagram(serial, length(serial));
