@@ -21,6 +21,13 @@ pub(crate) enum Client {
     Stack(Stack),
 }
 
+/// When the client ends its direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HalfClose {
+    BeforeReading,
+    AfterReading,
+}
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -42,19 +49,31 @@ impl Client {
         })
     }
 
-    /// Connects, sends, closes its half, reads back, compares; with a `pause` between the steps, so that
-    /// each is seen by itself.
-    pub(crate) async fn echo(self, server: SocketAddr, bytes: usize, pause: Duration) -> io::Result<()> {
+    /// Connects, sends, reads back, compares, and closes its half as `half_close` says; with a `pause`
+    /// before the transfer and after it, so that each phase is seen by itself.
+    pub(crate) async fn echo(
+        self,
+        server: SocketAddr,
+        bytes: usize,
+        pause: Duration,
+        half_close: HalfClose,
+    ) -> io::Result<()> {
         let mut sent = vec![0; bytes];
         Pattern::new(1).fill(&mut sent);
+        let mut returned = vec![0; bytes];
         let mut stream = self.connect(server).await?;
         tokio::time::sleep(pause).await;
         stream.write_all(&sent).await?;
+        if half_close == HalfClose::BeforeReading {
+            stream.shutdown().await?;
+        }
+        stream.read_exact(&mut returned).await?;
+        check(returned == sent, || format!("the {bytes} bytes that came back are not those that were sent"))?;
         tokio::time::sleep(pause).await;
-        stream.shutdown().await?;
-        let mut returned = Vec::with_capacity(bytes);
-        stream.read_to_end(&mut returned).await?;
-        check(returned == sent, || format!("the {bytes} bytes that came back are not those that were sent"))
+        if half_close == HalfClose::AfterReading {
+            stream.shutdown().await?;
+        }
+        read_end(&mut stream).await
     }
 
     /// Sends bytes that nobody wants, and reads the end.
@@ -62,9 +81,7 @@ impl Client {
         let mut stream = self.connect(server).await?;
         stream.write_all(&vec![0x55; bytes]).await?;
         stream.shutdown().await?;
-        let mut returned = Vec::new();
-        stream.read_to_end(&mut returned).await?;
-        check(returned.is_empty(), || format!("{} bytes came back from the discard service", returned.len()))
+        read_end(&mut stream).await
     }
 
     /// Reads the line of the daytime service; closes second.
@@ -123,6 +140,13 @@ impl Client {
         check(received == bytes, || format!("{} of {} bytes came back", grouped(received), grouped(bytes)))?;
         Ok(Measured { bytes, took, sent, returned: hex(&hash.finalize()) })
     }
+}
+
+/// Reads the end of the stream, and complains of anything in front of it.
+async fn read_end(stream: &mut dyn Stream) -> io::Result<()> {
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await?;
+    check(rest.is_empty(), || format!("{} bytes came where the end was due", rest.len()))
 }
 
 fn check(holds: bool, complaint: impl FnOnce() -> String) -> io::Result<()> {

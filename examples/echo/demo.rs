@@ -10,7 +10,7 @@ use netstack_device::netns;
 use netstack_wire::tcp::TcpFlags;
 use tokio::runtime::{Builder, Handle};
 
-use crate::client::Client;
+use crate::client::{Client, HalfClose};
 use crate::ladder;
 use crate::services::{CHARGEN, DAYTIME, DISCARD, ECHO};
 use crate::stage::{CLIENT_V4, SERVER_V4, SERVER_V6, Stage};
@@ -22,6 +22,8 @@ use crate::timeline::{Row, Timeline, rows};
 const PAUSE: Duration = Duration::from_millis(100);
 const LADDER_BYTES: usize = 10_000;
 const SERVICE_BYTES: usize = 1_000_000;
+/// Fewer than the buffers on the way hold: nothing is read before all is sent.
+const HALF_CLOSE_BYTES: usize = 50_000;
 const LONG: u64 = 1 << 30;
 
 /// Runs it all; the exit status tells whether every comparison held.
@@ -96,7 +98,8 @@ impl Show {
     async fn step_by_step(&self) -> io::Result<()> {
         let server = SocketAddr::new(SERVER_V4, ECHO);
         let (client, name) = (self.stage.client.clone(), self.stage.client_name());
-        let (_, rows) = self.recorded(server, client.echo(server, LADDER_BYTES, PAUSE)).await?;
+        let (_, rows) =
+            self.recorded(server, client.echo(server, LADDER_BYTES, PAUSE, HalfClose::AfterReading)).await?;
         let (opening, transfer, closing) = phases(&rows)?;
 
         println!("{}", wrapped(INTRODUCTION, ""));
@@ -144,8 +147,11 @@ impl Show {
         println!("discard   took {bytes} bytes and gave none back");
         self.client(client().chargen(at(SERVER_V4, CHARGEN), SERVICE_BYTES)).await?;
         println!("chargen   sent {bytes} characters, each the right one, until the client left");
-        self.client(client().echo(at(SERVER_V6, ECHO), SERVICE_BYTES, Duration::ZERO)).await?;
-        println!("echo      over IPv6: {bytes} bytes came back as they were sent\n");
+        let (server, bytes) = (at(SERVER_V6, ECHO), HALF_CLOSE_BYTES);
+        let echo = client().echo(server, bytes, Duration::ZERO, HalfClose::BeforeReading);
+        self.client(echo).await?;
+        println!("echo      over IPv6: {} bytes came back after the client's FIN", grouped(bytes as u64));
+        println!();
         Ok(())
     }
 

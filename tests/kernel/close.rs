@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio_netstack::TcpStream;
+use tokio_netstack::{State, TcpStream};
 
 use crate::bytes::{CHUNK, check, check_end, send};
 use crate::kernel_state::kernel_state;
@@ -19,6 +19,19 @@ fn peer_state(stream: &TcpStream) -> io::Result<impl Fn() -> &'static str + use<
     Ok(move || kernel_state(kernel, stack))
 }
 
+/// Waits until the stack's end is in this state, at most two seconds.
+async fn stack_state(stream: &TcpStream, when: &str, expected: State) -> CaseResult {
+    let mut state = stream.info().await?.state;
+    for _ in 0..400 {
+        if state == expected {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        state = stream.info().await?.state;
+    }
+    Err(format!("{when}: expected {expected}, still {state} after 2 s").into())
+}
+
 /// The kernel's FIN comes first: the stack still sends, then closes, and keeps nothing.
 // req: S-FIN-2, S-FIN-4, S-SEND-2, S-RECV-1, S-CLOSE-4, S-ACK-10, MUST-12
 pub(crate) async fn kernel_first(world: Arc<World>) -> CaseResult {
@@ -29,7 +42,7 @@ pub(crate) async fn kernel_first(world: Arc<World>) -> CaseResult {
     check(&mut stack, 1, BYTES, CHUNK).await?;
     check_end(&mut stack).await?;
     settle("the kernel after its FIN", "FIN-WAIT-2", &at_kernel).await?;
-    settle("the stack after the kernel's FIN", "CLOSE-WAIT", || stack.info().state.name()).await?;
+    stack_state(&stack, "the stack after the kernel's FIN", State::CloseWait).await?;
     send(&mut stack, 2, BYTES, CHUNK).await?;
     drop(stack);
     check(&mut kernel, 2, BYTES, CHUNK).await?;
@@ -50,7 +63,7 @@ pub(crate) async fn stack_first(world: Arc<World>) -> CaseResult {
     check(&mut kernel, 1, BYTES, CHUNK).await?;
     check_end(&mut kernel).await?;
     settle("the kernel after the stack's FIN", "CLOSE-WAIT", &at_kernel).await?;
-    settle("the stack after its FIN", "FIN-WAIT-2", || stack.info().state.name()).await?;
+    stack_state(&stack, "the stack after its FIN", State::FinWait2).await?;
     send(&mut kernel, 2, BYTES, CHUNK).await?;
     drop(kernel);
     check(&mut stack, 2, BYTES, CHUNK).await?;
@@ -70,7 +83,7 @@ pub(crate) async fn simultaneous(world: Arc<World>) -> CaseResult {
     settle("the kernel after its FIN", "FIN-WAIT-1", &at_kernel).await?;
     stack.shutdown().await?;
     settle("the kernel after the FINs crossed", "CLOSING", &at_kernel).await?;
-    settle("the stack with the kernel's FIN on its way", "FIN-WAIT-1", || stack.info().state.name()).await?;
+    stack_state(&stack, "the stack with the kernel's FIN on its way", State::FinWait1).await?;
     world.gate.open();
     check_end(&mut stack).await?;
     check_end(&mut kernel).await?;
