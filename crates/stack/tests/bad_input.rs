@@ -164,7 +164,7 @@ async fn bad_packets_are_counted_by_reason() {
 }
 
 /// Source-routed packets are dropped, other options ignored.
-// req: R1122-8, MUST-50, MUST-53
+// req: R1122-8, MUST-50, MUST-53, SHLD-24
 #[tokio::test(start_paused = true)]
 async fn ip_options() {
     let (stack, mut raw) = raw_pair();

@@ -99,6 +99,31 @@ fn unknown_options_are_stepped_over() {
     assert!(!parsed.source_routed);
 }
 
+// req: S-SEC-1, MAY-10, MAY-11
+#[test]
+fn security_timestamp_and_record_route_change_nothing() {
+    let plain = packet(&[], b"data");
+    let plain = parse(&plain).unwrap();
+    for options in [&[130, 4, 0, 0][..], &[68, 8, 5, 0, 0, 0, 0, 0], &[7, 7, 4, 0, 0, 0, 0, 1]] {
+        let packet = packet(options, b"data");
+        let parsed = parse(&packet).unwrap();
+        let seen =
+            (parsed.src, parsed.dst, parsed.protocol, parsed.payload, parsed.fragment, parsed.source_routed);
+        assert_eq!(seen, (plain.src, plain.dst, plain.protocol, plain.payload, None, false), "{options:?}");
+    }
+}
+
+// req: MAY-4, MAY-10, MAY-11, MUST-51, MUST-52
+#[test]
+fn headers_are_made_without_options_and_without_identification() {
+    // There is no way to ask for a route, a record of one, or timestamps; and a whole datagram needs no number.
+    let header = IpHeader::new([192, 0, 2, 1].into(), [192, 0, 2, 2].into(), Protocol::TCP, 100);
+    let mut packet = [0xaa; 60];
+    assert_eq!(header.emit(&mut packet), MIN_HEADER_LEN);
+    assert_eq!(packet[0], 0x45);
+    assert_eq!(packet[4..8], [0, 0, 0x40, 0], "identification 0, DF, no fragment");
+}
+
 // req: R1122-7
 #[test]
 fn malformed_options_are_refused() {
