@@ -245,6 +245,8 @@ impl MemoryRx {
 impl Drop for MemoryRx {
     fn drop(&mut self) {
         self.wire.waiters.close();
+        let left = self.wire.lock().frames.len() + self.cut.len();
+        Counters::add(&self.counters.rx_dropped, left);
     }
 }
 

@@ -9,6 +9,9 @@
 //! frames are not recorded. An error of the writer ends the capture, with one warning. Frames not recorded are
 //! counted in [`DeviceCounters::capture_lost`]; the traffic itself is never held up.
 //!
+//! Packets stand in the file in the order in which they were read and sent. One that waited in the device before it was
+//! read carries the earlier time of its arrival; `reordercap` sorts such a file by time.
+//!
 //! The file is complete once the device and its halves are dropped: the last of them waits for the thread, for
 //! at most five seconds.
 

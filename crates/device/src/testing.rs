@@ -50,7 +50,8 @@ impl<F: FnMut(usize) -> (Box<dyn Device>, Box<dyn Device>)> Make for F {}
 /// number; what is about full queues is then passed over.
 ///
 /// To be run on a current-thread runtime with time enabled, paused or not: on several threads the order in which
-/// senders get their turn cannot be told.
+/// senders get their turn cannot be told. A step that takes over 30 seconds fails; only a device that wakes tasks
+/// without end keeps a paused clock, and so this limit, from running.
 ///
 /// # Panics
 /// With the rule in words, if the device breaks one.

@@ -57,6 +57,20 @@ async fn a_frame_too_long_for_the_receiver_is_dropped_and_counted_there() {
     assert_eq!((tx_b.counters().rx_dropped, tx_b.counters().rx_frames), (1, 1));
 }
 
+#[tokio::test]
+async fn frames_that_nobody_read_are_counted() {
+    let (a, b) = pair(NONE, NONE);
+    let (_rx_a, tx_a) = Box::new(a).split().unwrap();
+    let (rx_b, tx_b) = Box::new(b).split().unwrap();
+    for serial in 0..3 {
+        let (mut head, payload) = packet::datagram(serial, 64);
+        let frame = TxFrame { head: &mut head, payload: &[payload], meta: Meta::default(), flow: 0 };
+        tx_a.try_send(frame, &mut Turn::new()).unwrap();
+    }
+    drop(rx_b);
+    assert_eq!((tx_b.counters().rx_dropped, tx_b.counters().rx_frames), (3, 0));
+}
+
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "one was overtaken twice")]
 async fn the_suite_finds_a_device_that_is_not_fair() {
