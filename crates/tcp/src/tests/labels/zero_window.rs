@@ -100,13 +100,13 @@ fn a_window_that_closes_over_data_in_flight_is_probed() {
     let start = script.now();
     script.inject(". 1:1(0) ack 1 win 0");
     script.advance(secs(4));
-    // The timer that the data started, then probes, all at SND.UNA and of one octet: what is sent beyond the edge
-    // would be dropped.
-    script.expect_after(start, secs(1), ". 1:2(1) ack 1");
+    // The first retransmission is of what was in the window once (R7323-21); from then on octets probe the edge.
+    script.expect_after(start, secs(1), ". 1:1461(1460) ack 1");
     script.expect_after(start, secs(3), ". 1:2(1) ack 1");
     script.expect_nothing();
     script.inject(". 1:1(0) ack 1 win 65535");
     script.expect(". 1:1461(1460) ack 1");
+    script.inject(". 1:1(0) ack 1461 win 65535");
     script.expect("P. 1461:2921(1460) ack 1");
 }
 
