@@ -256,6 +256,9 @@ impl Connection {
         }
         self.orphaned = true;
         self.shutdown_write();
+        if self.snd.is_outstanding() && !self.timers.is_armed(Timer::UserTimeout) {
+            self.arm_user_timeout(now);
+        }
         if self.state == State::FinWait2 {
             self.timers.set(Timer::Lifetime, now + self.config.fin_wait2_timeout);
         }
@@ -264,7 +267,7 @@ impl Connection {
     /// ABORT (RFC 9293 3.10.5): tells the peer by RST where there is a peer to tell, and ends.
     pub fn abort(&mut self) {
         if self.state.abort_sends_reset() {
-            self.reset_due = Some(self.snd.ack_seq());
+            self.reset_due = Some(self.ack_seq());
         }
         if self.state != State::Closed {
             self.finish(CloseReason::Aborted);

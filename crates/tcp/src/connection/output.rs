@@ -52,7 +52,7 @@ impl Connection {
             return Some(self.transmit_ack(now, self.snd.una - 1));
         }
         let update = self.state.takes_text() && self.rcv.update_is_due(&self.config, self.agreed.rcv_shift);
-        (self.rcv.ack.is_due() || update).then(|| self.transmit_ack(now, self.snd.ack_seq()))
+        (self.rcv.ack.is_due() || update).then(|| self.transmit_ack(now, self.ack_seq()))
     }
 
     // ---- SYN ----
@@ -255,6 +255,11 @@ impl Connection {
         header.window = self.rcv.announce(&self.config, self.agreed.rcv_shift);
         self.note_ack_sent();
         self.transmit(header, 0)
+    }
+
+    /// SND.NXT for a segment that carries nothing. Our SYN took no room in the peer's window.
+    pub(super) fn ack_seq(&self) -> SeqNum {
+        if self.state == State::SynReceived { self.snd.max } else { self.snd.ack_seq() }
     }
 
     fn note_ack_sent(&mut self) {

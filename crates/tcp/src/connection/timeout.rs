@@ -13,6 +13,9 @@ use crate::timer::Timer;
 /// Retransmissions of one segment at which R1 is crossed (SHLD-10).
 const R1: u8 = 3;
 
+/// R2 of a connection that the application has dropped, where it set none: nobody is left who could give up.
+const ORPHAN_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Bounds of the override of silly-window avoidance (RFC 9293 3.8.6.2.1).
 const OVERRIDE_MIN: Duration = Duration::from_millis(100);
 const OVERRIDE_MAX: Duration = Duration::from_secs(1);
@@ -107,7 +110,7 @@ impl Connection {
     }
 
     pub(super) fn arm_user_timeout(&mut self, now: Instant) {
-        match self.user_timeout {
+        match self.user_timeout.or(self.orphaned.then_some(ORPHAN_TIMEOUT)) {
             Some(limit) => self.timers.set(Timer::UserTimeout, now + limit),
             None => self.timers.stop(Timer::UserTimeout),
         }

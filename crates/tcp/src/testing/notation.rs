@@ -13,7 +13,7 @@ use crate::segment::Segment;
 /// The octets of a test stream from `start` to `end`: each tells its place, modulo 251.
 #[must_use]
 pub fn pattern(start: u32, end: u32) -> Bytes {
-    (start..end).map(|at| (at % 251) as u8).collect::<Vec<u8>>().into()
+    (0..end.wrapping_sub(start)).map(|at| (start.wrapping_add(at) % 251) as u8).collect::<Vec<u8>>().into()
 }
 
 /// A segment in notation; what is left out (`None`) is not compared, or takes the sender's default.
@@ -85,7 +85,8 @@ impl Line {
             options,
         };
         // Stream octet 0 is the SYN; text begins at 1.
-        let payload = pattern(self.seq, self.seq + self.len);
+        let start = self.seq.wrapping_add(u32::from(self.flags.contains(TcpFlags::SYN)));
+        let payload = pattern(start, start.wrapping_add(self.len));
         Segment { header, payload, ecn: netstack_wire::Ecn::NotEct, gso_size: 0 }
     }
 }
