@@ -1,5 +1,8 @@
 //! Initial sequence numbers (RFC 6528) and timestamp offsets (RFC 7323 5.4).
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 use core::hash::Hasher;
 

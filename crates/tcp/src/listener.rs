@@ -1,5 +1,8 @@
 //! LISTEN: who may open a connection, and how many may wait (RFC 9293 3.10.7.2).
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 
 use netstack_wire::tcp::{TcpFlags, TcpHeader};

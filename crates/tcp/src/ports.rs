@@ -1,5 +1,8 @@
 //! Ephemeral ports (RFC 6056).
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 use core::hash::Hasher;
 use core::ops::RangeInclusive;
@@ -39,12 +42,13 @@ impl PortAllocator {
         mut in_use: impl FnMut(u16) -> bool,
     ) -> Option<u16> {
         let destination = FourTuple::new(SocketAddr::new(local, 0), remote);
-        let offset = self.hash(&destination, 0);
+        let offset = self.hash(&destination, 0) % u64::from(self.count.max(1));
         let slot = (self.hash(&destination, 1) % self.table.len() as u64) as usize;
         for _ in 0..self.count {
-            let step = self.table[slot];
-            self.table[slot] = step.wrapping_add(1);
-            let port = self.first + (offset.wrapping_add(u64::from(step)) % u64::from(self.count)) as u16;
+            let step = u32::from(self.table[slot]);
+            // Counted modulo the range, so that a walk around it meets each port once.
+            self.table[slot] = ((step + 1) % self.count) as u16;
+            let port = self.first + ((offset + u64::from(step)) % u64::from(self.count)) as u16;
             if !in_use(port) {
                 return Some(port);
             }

@@ -38,7 +38,13 @@ pub struct TimeWait {
     pub(crate) ts_offset: u32,
     pub(crate) length: Duration,
     pub(crate) expires_at: Instant,
+    /// Empty segments may be answered again from here on.
+    pub(crate) quiet_until: Instant,
 }
+
+/// Pause between two answers to segments that carry nothing (R5961-8): two records whose numbers do not fit each other
+/// would else exchange ACKs without end.
+const QUIET: Duration = Duration::from_millis(500);
 
 const _: () = assert!(size_of::<TimeWait>() <= 128, "a TIME-WAIT record fits 128 bytes");
 
@@ -74,6 +80,12 @@ impl TimeWait {
         } else if seg.is_empty() && seg.header.seq == self.rcv_nxt && !self.is_stale(seg) {
             // An ACK in its place tells nothing new; answering it would start a loop of ACKs.
             return TimeWaitAction::Ignore;
+        }
+        if seg.is_empty() {
+            if now < self.quiet_until {
+                return TimeWaitAction::Ignore;
+            }
+            self.quiet_until = now + QUIET;
         }
         TimeWaitAction::Reply(self.ack(now))
     }

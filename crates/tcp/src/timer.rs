@@ -1,5 +1,8 @@
 //! The timers of one connection, as a table of deadlines.
 
+#[cfg(test)]
+mod tests;
+
 use crate::time::Instant;
 
 /// The timers of a connection.

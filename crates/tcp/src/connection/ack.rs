@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 use core::time::Duration;
 
 use netstack_wire::SeqNum;
-use netstack_wire::tcp::TcpFlags;
+use netstack_wire::tcp::{SackBlock, TcpFlags};
 
 use super::Connection;
 use crate::congestion::{Ack, Controller};
@@ -129,12 +129,27 @@ impl Connection {
             return false;
         }
         if self.agreed.sack {
-            let una = self.snd.una;
-            let block = seg.header.options.sack.iter().find(|block| block.left.after(una));
-            return block.is_some_and(|block| self.snd.recovery.is_news(*block));
+            let block = self.newest_block(seg);
+            return block.is_some_and(|block| self.snd.recovery.is_news(block));
         }
         let window = self.scaled_window(seg);
         seg.is_empty() && window == self.snd.wnd
+    }
+
+    /// The first block that tells of text in flight; a reported duplicate (R2883-4) and forgeries (R2018-9) do not.
+    fn newest_block(&self, seg: &Segment) -> Option<SackBlock> {
+        let (una, max) = (self.snd.una, self.snd.max);
+        let blocks: &[SackBlock] = &seg.header.options.sack;
+        let blocks = match blocks {
+            [first, second, ..] if !first.left.before(second.left) && !first.right.after(second.right) => {
+                &blocks[1..]
+            }
+            _ => blocks,
+        };
+        let valid = |block: &SackBlock| {
+            block.left.after(una) && block.left.before(block.right) && !block.right.after(max)
+        };
+        blocks.iter().copied().find(valid)
     }
 
     fn take_duplicate(&mut self, now: Instant) {

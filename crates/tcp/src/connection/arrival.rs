@@ -25,6 +25,7 @@ impl Connection {
     /// connection.
     pub fn handle_segment(&mut self, now: Instant, mut seg: Segment) {
         self.stats.segments_received += u64::from(seg.wire_segments());
+        let owed = self.rcv.ack.owed();
         // Each step's verdict matters to the steps after it only.
         let _ = match self.state {
             State::Closed => return,
@@ -38,6 +39,7 @@ impl Connection {
             }
             _ => self.arrive(now, seg),
         };
+        self.rcv.ack.limit(owed.saturating_add(1));
         self.check_invariants();
     }
 
@@ -59,9 +61,14 @@ impl Connection {
     fn arrive(&mut self, now: Instant, mut seg: Segment) -> ControlFlow<()> {
         self.check_paws(now, &seg)?;
         self.check_syn(now, &mut seg)?;
+        let seq = seg.header.seq;
         self.check_sequence(now, &mut seg)?;
         self.check_reset(now, &seg)?;
+        let acceptable = !seq.before(self.rcv.nxt) || seg.header.seq == self.rcv.nxt;
         self.check_ack(now, &seg)?;
+        if acceptable {
+            self.update_ts_recent(now, seq, &seg);
+        }
         self.arrive_text(now, seg)
     }
 
@@ -83,14 +90,17 @@ impl Connection {
     fn arrive_in_time_wait(&mut self, now: Instant, seg: &Segment) {
         let Some(mut record) = self.time_wait() else { return };
         // A SYN that may reopen the tuple is the business of the table that holds the records; here it is old news.
-        if let TimeWaitAction::Reply(_) | TimeWaitAction::Reopen { .. } = record.handle_segment(now, seg) {
-            self.rcv.ack.owe_one();
+        match record.handle_segment(now, seg) {
+            // The record of a moment knows of no earlier answer: the challenges are counted instead (R5961-8).
+            TimeWaitAction::Reply(_) if seg.is_empty() => self.challenge(now),
+            TimeWaitAction::Reply(_) | TimeWaitAction::Reopen { .. } => self.rcv.ack.owe_one(),
+            TimeWaitAction::Ignore => {}
         }
         self.timers.set(Timer::Lifetime, record.expires_at());
     }
 
-    /// RFC 7323 5.3: R1 and what keeps TS.Recent current. A segment without the option passes (R7323-9, declined as Linux
-    /// does), and so does a RST (R7323-17).
+    /// RFC 7323 5.3, R1. A segment without the option passes (R7323-9, declined as Linux does), and so does a RST
+    /// (R7323-17).
     fn check_paws(&mut self, now: Instant, seg: &Segment) -> ControlFlow<()> {
         let Some(ts) = seg.header.options.timestamps.filter(|_| self.agreed.timestamps) else {
             return ControlFlow::Continue(());
@@ -104,12 +114,17 @@ impl Connection {
             self.answer_unacceptable(now, seg);
             return ControlFlow::Break(());
         }
-        // R7323-12: the segment spans Last.ACK.sent.
-        if !seg.header.seq.after(self.rcv.last_ack_sent) {
+        ControlFlow::Continue(())
+    }
+
+    /// R7323-12: `seg`, which began at `seq` when it came, spans Last.ACK.sent and passed the checks before. Not earlier: a
+    /// forged segment from outside the window would make PAWS refuse the true peer.
+    pub(super) fn update_ts_recent(&mut self, now: Instant, seq: SeqNum, seg: &Segment) {
+        let Some(ts) = seg.header.options.timestamps.filter(|_| self.agreed.timestamps) else { return };
+        if !seq.after(self.rcv.last_ack_sent) {
             self.rcv.ts_recent = ts.val;
             self.rcv.ts_recent_at = now;
         }
-        ControlFlow::Continue(())
     }
 
     /// Fourth: SYN. In a synchronized state it earns a challenge ACK, wherever its sequence number lies (R5961-4,

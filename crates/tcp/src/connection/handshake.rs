@@ -110,6 +110,7 @@ impl Connection {
             }
             return ControlFlow::Continue(());
         }
+        self.update_ts_recent(now, seg.header.seq, seg);
         self.syn_due = true;
         ControlFlow::Break(())
     }

@@ -390,6 +390,7 @@ impl Connection {
             ts_offset: self.ts_offset,
             length: self.config.time_wait,
             expires_at: self.timers.next().unwrap_or(Instant::ZERO),
+            quiet_until: Instant::ZERO,
         })
     }
 

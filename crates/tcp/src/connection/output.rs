@@ -20,6 +20,8 @@ struct Plan {
     at: SeqNum,
     len: u32,
     fin: bool,
+    /// It lies beyond the peer's window, to see whether that has opened.
+    probe: bool,
 }
 
 impl Connection {
@@ -129,11 +131,11 @@ impl Connection {
         Some(self.transmit_plan(now, plan, mss))
     }
 
-    /// Fast retransmit: the segment at SND.UNA, whatever the windows say.
+    /// The segment at SND.UNA again, whatever the windows say.
     fn plan_resend(&self, mss: u32) -> Plan {
         let len = self.snd.buffer.len().min(mss).min(self.snd.max.distance_from(self.snd.una));
-        let fin = self.snd.fin_queued && len == self.snd.buffer.len();
-        Plan { at: self.snd.una, len, fin }
+        let fin = len == self.snd.buffer.len() && self.snd.max.after(self.snd.data_end());
+        Plan { at: self.snd.una, len, fin, probe: false }
     }
 
     /// What may leave at SND.NXT now: bounded by both windows (R5681-8), held back by Nagle (SHLD-7) and silly-window
@@ -142,12 +144,12 @@ impl Connection {
         let snd = &self.snd;
         let (unsent, flight) = (snd.unsent(), snd.flight_size());
         let window = snd.usable_window();
-        let cwnd = snd.congestion.cwnd().saturating_add(snd.recovery.allowance(mss));
+        let cwnd = snd.congestion.cwnd().saturating_add(snd.recovery.allowance(mss, snd.nxt == snd.max));
         let room = if flight == 0 { cwnd.max(mss) } else { cwnd.saturating_sub(flight) };
         let limit = window.min(room).min(max_payload as u32);
         if force && window == 0 {
             // MUST-36: one octet beyond the window, or the FIN that found it closed.
-            return Some(Plan { at: snd.nxt, len: unsent.min(1), fin: unsent == 0 });
+            return Some(Plan { at: snd.nxt, len: unsent.min(1), fin: unsent == 0, probe: true });
         }
         let mut len = unsent.min(limit);
         let tail = len % mss;
@@ -155,7 +157,7 @@ impl Connection {
             len -= tail;
         }
         let fin = snd.fin_queued && len == unsent && window > len;
-        (len > 0 || fin).then_some(Plan { at: snd.nxt, len, fin })
+        (len > 0 || fin).then_some(Plan { at: snd.nxt, len, fin, probe: false })
     }
 
     /// Whether a segment short of the MSS may leave: `tail` octets at the end of the `len` that could.
@@ -187,7 +189,7 @@ impl Connection {
     }
 
     fn transmit_plan(&mut self, now: Instant, plan: Plan, mss: u32) -> Transmit {
-        let Plan { at, len, fin } = plan;
+        let Plan { at, len, fin, .. } = plan;
         let end = at + len + u32::from(fin);
         self.note_sent(now, plan, end, mss);
         let mut flags = TcpFlags::ACK;
@@ -210,20 +212,21 @@ impl Connection {
 
     /// The books of a segment with text or FIN that leaves now.
     fn note_sent(&mut self, now: Instant, plan: Plan, end: SeqNum, mss: u32) {
-        let Plan { at, len, .. } = plan;
+        let Plan { at, len, probe, .. } = plan;
         let snd = &mut self.snd;
         self.stats.bytes_sent += u64::from(len);
         if at.before(snd.max) {
             self.stats.bytes_retransmitted += u64::from(len.min(snd.max.distance_from(at)));
             snd.timing = Timing::Spoiled;
         } else if snd.timing == Timing::Idle {
+            // Of a burst its first segment: the others wait for the line.
+            let end = if len > mss { at + mss } else { end };
             snd.timing = Timing::Running { end, sent: now };
         }
         if len % mss != 0 {
             snd.small_end = at + len;
         }
         snd.last_sent = now;
-        let probe = at == snd.nxt && end.after(snd.window_end());
         snd.max = snd.max.max(end);
         if probe {
             // A probe is not in flight: the octet is sent again once the window takes it.

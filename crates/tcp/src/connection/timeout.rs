@@ -57,11 +57,13 @@ impl Connection {
         let flight = snd.flight_size().min(snd.congestion.cwnd());
         snd.recovery.on_timeout(snd.max);
         snd.nxt = snd.una;
-        if snd.wnd == 0 {
+        if snd.wnd == 0 && !first {
             // MUST-35: the window was shrunk to nothing; from here on it is probed.
             snd.force = true;
             self.arm_persist(now);
         } else {
+            // R7323-21: what was in the window once is sent again, be it there or not.
+            snd.recovery.resend_head = first;
             snd.congestion.on_timeout(flight, first);
         }
     }

@@ -50,6 +50,16 @@ impl AckPolicy {
         self.owed == 0
     }
 
+    /// ACKs owed now.
+    pub(crate) fn owed(&self) -> u8 {
+        self.owed
+    }
+
+    /// Owes `most` ACKs at most: a segment earns one, however many reasons it gives (R5681-19).
+    pub(crate) fn limit(&mut self, most: u8) {
+        self.owed = self.owed.min(most);
+    }
+
     /// Whether an ACK is owed now.
     pub(crate) fn is_due(&self) -> bool {
         self.owed > 0

@@ -41,6 +41,12 @@ impl Assembler {
         self.runs.is_empty()
     }
 
+    /// Octets and overhead held.
+    #[cfg(test)]
+    pub(crate) fn cost(&self) -> usize {
+        self.cost
+    }
+
     /// Takes `data` at `offset`, as far as `budget` allows; of what is held already the first copy stays.
     pub(crate) fn insert(&mut self, offset: u64, data: &Bytes, budget: usize) -> Inserted {
         let end = offset + data.len() as u64;
@@ -132,9 +138,20 @@ impl Assembler {
         at
     }
 
-    /// The blocks to report, the one that changed last first.
+    /// The blocks to report, the one that changed last first; behind those remembered the others (R2018-5).
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.recent.iter().flatten().filter_map(|start| Some((*start, self.runs.get(start)?.end)))
+        let recent = self.recent.iter().flatten().filter_map(|start| Some((*start, self.runs.get(start)?.end)));
+        let others = self.runs.iter().filter(|(start, _)| !self.recent.contains(&Some(**start)));
+        recent.chain(others.map(|(start, run)| (*start, run.end)))
+    }
+
+    /// The first part of `range` that is held.
+    pub(crate) fn overlap(&self, range: (u64, u64)) -> Option<(u64, u64)> {
+        let start = match self.run_over(range.0) {
+            Some(_) => range.0,
+            None => *self.runs.range(range.0..range.1).next()?.0,
+        };
+        Some((start, self.run_over(start)?.min(range.1)))
     }
 
     /// Whether `range` lies in one run; then that run.
@@ -150,10 +167,9 @@ impl Assembler {
     }
 
     fn forget(&mut self, start: u64) {
-        for slot in &mut self.recent {
-            if *slot == Some(start) {
-                *slot = None;
-            }
+        if let Some(place) = self.recent.iter().position(|known| *known == Some(start)) {
+            self.recent[place..].rotate_left(1);
+            self.recent[RECENT - 1] = None;
         }
     }
 }

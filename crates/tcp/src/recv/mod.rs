@@ -126,9 +126,12 @@ impl RecvHalf {
 
     /// In-order `data` arrives while later octets are held.
     fn fill(&mut self, data: Bytes) {
-        let end = self.offset + data.len() as u64;
+        let (start, end) = (self.offset, self.offset + data.len() as u64);
         self.deliver(data);
         let Some(mut held) = self.out_of_order.take() else { return };
+        if let Some((left, right)) = held.overlap((start, end)) {
+            self.report_duplicate(self.seq_at(left), self.seq_at(right));
+        }
         let mut pieces = VecDeque::new();
         let base = self.offset;
         let ready_to = held.take_ready(base, |piece| pieces.push_back(piece));
@@ -186,6 +189,8 @@ impl RecvHalf {
             if self.adv.before(self.nxt) {
                 self.adv = self.nxt;
             }
+            // Whatever was held lies above the FIN and contradicts it.
+            self.out_of_order = None;
         }
         next
     }

@@ -1,1 +1,237 @@
+//! Reassembly against a plain array of octets.
 
+use bytes::Bytes;
+use netstack_wire::SeqNum;
+use proptest::prelude::*;
+
+use super::assembler::Assembler;
+use super::{RecvHalf, Text};
+use crate::config::TcpConfig;
+use crate::testing::pattern;
+
+/// Octets of the test's stream.
+const LEN: u32 = 6_000;
+
+/// Segments as (start, length), overlapping, repeated and in any order.
+fn segments() -> impl Strategy<Value = Vec<(u32, u32)>> {
+    let short = (0..LEN, 1..40_u32);
+    let long = (0..LEN, 1..1_500_u32);
+    // A grid repeats whole segments and touches without overlapping.
+    let grid = (0..LEN / 100).prop_map(|cell| (cell * 100, 100));
+    proptest::collection::vec(prop_oneof![short, long, grid], 1..250)
+        .prop_map(|all| all.into_iter().map(|(start, len)| (start, len.min(LEN - start))).collect())
+}
+
+/// The ranges of set octets.
+fn ranges(held: &[bool]) -> Vec<(u64, u64)> {
+    let mut found: Vec<(u64, u64)> = Vec::new();
+    for (at, _) in held.iter().enumerate().filter(|(_, held)| **held) {
+        match found.last_mut() {
+            Some((_, end)) if *end == at as u64 => *end += 1,
+            _ => found.push((at as u64, at as u64 + 1)),
+        }
+    }
+    found
+}
+
+fn text(start: u32, len: u32) -> Bytes {
+    pattern(start, start + len)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// The blocks are exactly the contiguous ranges held, the one of the last segment first; duplicates are the first
+    /// range that was there.
+    #[test]
+    fn the_assembler_holds_what_a_map_of_octets_holds(segments in segments()) {
+        // req: R2018-4, R2018-6, R2883-3
+        let mut assembler = Assembler::default();
+        let mut held = vec![false; LEN as usize];
+        for (start, len) in segments {
+            let place = start as usize..(start + len) as usize;
+            let known = ranges(&held[place.clone()]).first().copied();
+            let known = known.map(|(left, right)| (left + u64::from(start), right + u64::from(start)));
+            prop_assert_eq!(assembler.overlap((u64::from(start), u64::from(start + len))), known);
+            let inserted = assembler.insert(u64::from(start), &text(start, len), usize::MAX);
+            prop_assert_eq!(inserted.stored, held[place.clone()].contains(&false));
+            // The assembler stops a duplicate at the end of a run, as the map does at the end of a range.
+            prop_assert_eq!(inserted.duplicate, known);
+            held[place].fill(true);
+            let mut blocks: Vec<_> = assembler.blocks().collect();
+            let newest = blocks[0];
+            prop_assert!(newest.0 <= u64::from(start) && newest.1 >= u64::from(start + len), "newest first");
+            blocks.sort_unstable();
+            prop_assert_eq!(blocks, ranges(&held));
+        }
+        // Everything comes out again, run by run.
+        for (left, right) in ranges(&held) {
+            let mut out = Vec::new();
+            let end = assembler.take_ready(left, |piece| out.extend_from_slice(&piece));
+            prop_assert_eq!(end, right);
+            prop_assert_eq!(&out[..], &pattern(left as u32, right as u32)[..]);
+        }
+        prop_assert!(assembler.is_empty());
+        prop_assert_eq!(assembler.cost(), 0);
+    }
+
+    /// A budget bounds what is held, octets and overhead; what does not fit is not held in part wrongly.
+    #[test]
+    fn the_assembler_keeps_to_its_budget(segments in segments(), budget in 0..5_000_usize) {
+        // req: R2018-6
+        let mut assembler = Assembler::default();
+        for (start, len) in segments {
+            assembler.insert(u64::from(start), &text(start, len), budget);
+            prop_assert!(assembler.cost() <= budget);
+            let octets: u64 = assembler.blocks().map(|(left, right)| right - left).sum();
+            prop_assert!(octets <= budget as u64);
+            prop_assert!(assembler.blocks().all(|(left, right)| left < right));
+        }
+        let mut at = 0;
+        while let Some((left, right)) = assembler.blocks().min() {
+            prop_assert!(left >= at);
+            let mut out = Vec::new();
+            at = assembler.take_ready(left, |piece| out.extend_from_slice(&piece));
+            prop_assert_eq!(at, right);
+            prop_assert_eq!(&out[..], &pattern(left as u32, right as u32)[..]);
+        }
+    }
+
+    /// Whatever the order, the stream comes out whole, and the next octet is always taken.
+    #[test]
+    fn the_receiving_half_delivers_the_stream(
+        segments in segments(),
+        offset in 0..131_072_u32,
+        tight in any::<bool>(),
+    ) {
+        // req: S-SEQ-7, R2018-6
+        // Pitfalls 30 and 35: within 64 KiB of the wrap on both sides of it.
+        let irs = SeqNum(0_u32.wrapping_sub(65_536).wrapping_add(offset));
+        let mut config = TcpConfig::new();
+        config.recv_buffer(if tight { 1 << 10 } else { 1 << 20 });
+        let mut half = RecvHalf::new(&config);
+        half.start(irs);
+        half.adv = half.nxt + LEN;
+        let first = half.nxt;
+        let (mut seen, mut got) = (vec![false; LEN as usize], Vec::new());
+        let whole = (0..LEN / 100).map(|cell| (cell * 100, 100));
+        for (start, len) in segments.into_iter().chain(whole) {
+            let before = half.nxt.distance_from(first);
+            if start + len <= before {
+                continue;
+            }
+            let from = start.max(before);
+            let end = start + len;
+            let result = half.insert(first + from, text(from, end - from), &config);
+            prop_assert_eq!(from == before, matches!(result, Text::InOrder { .. }));
+            let now = half.nxt.distance_from(first);
+            prop_assert!(from > before || now >= end, "in-order text is always taken");
+            while let Some(data) = half.fetch() {
+                got.extend_from_slice(&data);
+            }
+            half.set_unread(0);
+            prop_assert_eq!(got.len() as u32, now);
+            seen[from as usize..end as usize].fill(true);
+            let reached = seen.iter().position(|seen| !seen).unwrap_or(seen.len()) as u32;
+            if !tight {
+                prop_assert_eq!(now, reached, "nothing that came is missing");
+            }
+            half.dsack = None;
+            let blocks = half.take_sack_blocks(4);
+            let held: Vec<_> = ranges(&seen[now as usize..]);
+            for (index, block) in blocks.iter().enumerate() {
+                prop_assert!(block.left.after(half.nxt), "never below the ACK");
+                let range = (
+                    u64::from(block.left.distance_from(half.nxt)),
+                    u64::from(block.right.distance_from(half.nxt)),
+                );
+                prop_assert!(tight || held.contains(&range), "{range:?} of {held:?}");
+                if index == 0 && !tight && from > now {
+                    prop_assert!(range.0 <= u64::from(from - now) && range.1 >= u64::from(end - now));
+                }
+            }
+            prop_assert!(tight || blocks.len() == held.len().min(4));
+            if tight && let Some(held) = &half.out_of_order {
+                prop_assert!(held.cost() <= 2 << 10);
+            }
+        }
+        prop_assert_eq!(&got[..], &pattern(0, LEN)[..]);
+        prop_assert!(half.out_of_order.is_none());
+    }
+
+    /// The announced edge never moves left by more than the rounding of the field, and never promises more than there is.
+    #[test]
+    fn the_right_edge_never_moves_left(
+        steps in proptest::collection::vec((1..3_000_u32, 0..4_000_u32), 1..200),
+        offset in 0..131_072_u32,
+        buffer in 1_024..200_000_usize,
+    ) {
+        // req: SHLD-14, R7323-4
+        let mut config = TcpConfig::new();
+        config.recv_buffer(buffer);
+        let shift = config.window_shift();
+        let mut half = RecvHalf::new(&config);
+        half.start(SeqNum(0_u32.wrapping_sub(65_536).wrapping_add(offset)));
+        half.announce(&config, shift);
+        let (mut unread, mut largest) = (0, half.adv);
+        for (arriving, consumed) in steps {
+            let taken = arriving.min(half.window());
+            if taken > 0 {
+                half.insert(half.nxt, pattern(0, taken), &config);
+            }
+            while let Some(data) = half.fetch() {
+                unread += data.len() as u32;
+            }
+            unread -= consumed.min(unread);
+            half.set_unread(unread);
+            let field = u32::from(half.announce(&config, shift));
+            let edge = half.nxt + (field << shift);
+            prop_assert!(!edge.after(half.adv), "the true edge is tracked");
+            if edge.before(largest) {
+                prop_assert!(largest.distance_from(edge) < 1 << shift);
+            }
+            largest = largest.max(edge);
+            prop_assert!(unread + half.window() <= buffer as u32, "no more than the buffer is promised");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_held_behind_a_fin() {
+    // req: S-TEXT-2
+    let config = TcpConfig::new();
+    let mut half = RecvHalf::new(&config);
+    half.start(SeqNum(0));
+    half.adv = half.nxt + 1_000;
+    half.insert(half.nxt + 50, text(50, 10), &config);
+    assert!(half.has_sack_blocks());
+    half.fin = Some(half.nxt);
+    assert!(half.take_fin());
+    assert!(!half.has_sack_blocks());
+    assert!(!half.take_fin(), "once");
+}
+
+#[test]
+fn the_level_for_an_update_agrees_with_the_update() {
+    // req: MUST-39
+    for (buffer, mss) in [(4_096, 536), (4_096, 1_460), (65_535, 1_460), (1 << 20, 1_448), (1_024, 9_000)] {
+        let mut config = TcpConfig::new();
+        config.recv_buffer(buffer);
+        let shift = config.window_shift();
+        let mut half = RecvHalf::new(&config);
+        half.start(SeqNum(u32::MAX - 5));
+        half.mss = mss;
+        half.announce(&config, shift);
+        // The peer fills the window, and the owner has fetched all of it.
+        let window = half.window();
+        half.insert(half.nxt, pattern(0, window), &config);
+        while half.fetch().is_some() {}
+        half.announce(&config, shift);
+        let level = half.update_below(&config, shift).expect("an update is owed") as u32;
+        assert!(level < window, "buffer {buffer}, MSS {mss}");
+        half.set_unread(level + 1);
+        assert!(!half.update_is_due(&config, shift), "buffer {buffer}, MSS {mss}");
+        half.set_unread(level);
+        assert!(half.update_is_due(&config, shift), "buffer {buffer}, MSS {mss}");
+    }
+}

@@ -54,9 +54,13 @@ impl Recovery {
     }
 
     /// What may be in flight beside the controller's window: the inflation of fast recovery, or limited transmit's two
-    /// segments (R3042-1).
-    pub(crate) fn allowance(&self, mss: u32) -> u32 {
-        if self.active { self.inflation } else { u32::from(self.dup_acks.min(DUP_THRESH - 1)) * mss }
+    /// segments, if what comes next is `new` text (R3042-1).
+    pub(crate) fn allowance(&self, mss: u32, new: bool) -> u32 {
+        match (self.active, new) {
+            (true, _) => self.inflation,
+            (false, true) => u32::from(self.dup_acks.min(DUP_THRESH - 1)) * mss,
+            (false, false) => 0,
+        }
     }
 
     /// Whether a duplicate with `block` as its first SACK block tells something new.

@@ -1,1 +1,65 @@
-//! The other RFCs: timers, congestion, options, attacks, TIME-WAIT.
+//! The extensions and the other RFCs behind RFC 9293: timers, congestion control, options, attacks, identity.
+
+mod attacks;
+mod congestion;
+mod identity;
+mod new_reno;
+mod rtt;
+mod sack;
+mod time_wait;
+mod timestamps;
+
+use core::time::Duration;
+
+use crate::config::TcpConfig;
+use crate::testing::Script;
+
+/// Payload of a full segment between ends that agreed on nothing but an MSS of 1460.
+const M: u32 = 1460;
+
+fn config() -> TcpConfig {
+    TcpConfig::new()
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// First sequence number of full segment `index`, counted from 0.
+fn at(index: u32) -> u32 {
+    1 + index * M
+}
+
+/// The full segments of `indices` as (sequence number, length).
+fn full(indices: core::ops::Range<u32>) -> Vec<(u32, u32)> {
+    indices.map(|index| (at(index), M)).collect()
+}
+
+/// Sequence number and length of every segment with text that left since the last call.
+fn text_sent(script: &mut Script) -> Vec<(u32, u32)> {
+    let sent: Vec<_> = std::iter::from_fn(|| script.next_sent()).collect();
+    let lines = sent.iter().map(|(_, segment)| script.line(segment));
+    lines.filter(|line| line.len > 0).map(|line| (line.seq, line.len)).collect()
+}
+
+/// In SYN-SENT, with a peer that uses timestamps only where a line has them.
+fn connecting(config: &TcpConfig) -> Script {
+    let mut script = Script::connect(config);
+    script.auto_timestamps = false;
+    script
+}
+
+/// An active open without options but MSS, whose SYN-ACK takes `rtt`.
+fn connected_after(config: &TcpConfig, rtt: Duration) -> Script {
+    let mut script = connecting(config);
+    script.expect("S 0:0(0)");
+    script.advance(rtt);
+    script.inject("S. 0:0(0) ack 1 win 65535 <mss 1460>");
+    script.expect(". 1:1(0) ack 1");
+    script
+}
+
+/// The peer acknowledges up to `ack`.
+fn ack(script: &mut Script, ack: u32) {
+    script.inject(&format!(". 1:1(0) ack {ack} win 65535"));
+}
