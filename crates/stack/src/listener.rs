@@ -179,14 +179,16 @@ impl Listeners {
         tcp: Arc<TcpConfig>,
         ports: &Mutex<PortAllocator>,
     ) -> io::Result<Arc<ListenerShared>> {
+        // Before the listeners' lock, as in `connect`: an allocator asks for listeners while it is locked.
+        let allocator = (local.port() == 0).then(|| lock(ports));
         let mut by_port = self.by_port.write().unwrap_or_else(PoisonError::into_inner);
         let taken = |port: u16| {
             let mut here = by_port.get(&port).into_iter().flatten();
             here.any(|other| overlap(other.local.ip(), local.ip()))
         };
-        let port = if local.port() == 0 {
+        let port = if let Some(mut allocator) = allocator {
             let nobody = SocketAddr::new(unspecified(local.ip()), 0);
-            lock(ports).pick(local.ip(), nobody, taken).ok_or_else(|| {
+            allocator.pick(local.ip(), nobody, taken).ok_or_else(|| {
                 io::Error::new(
                     io::ErrorKind::AddrInUse,
                     "every ephemeral port has a listener on this address",

@@ -363,3 +363,29 @@ async fn a_dropped_listener_resets_whom_it_did_not_accept() {
     let refused = TcpStream::connect(&client, addr(SERVER, PORT)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
 }
+
+/// Pitfall A10: binding and connecting at once, each in search of a free port, cannot block each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a10_bind_and_connect_do_not_deadlock() {
+    let (server, client) = stacks();
+    let _listener = TcpListener::bind(&server, addr(SERVER, PORT)).await.unwrap();
+    let tasks: Vec<_> = (0..8)
+        .map(|n| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                for _ in 0..200 {
+                    if n % 2 == 0 {
+                        TcpListener::bind(&client, addr(CLIENT, 0)).await.unwrap();
+                    } else {
+                        let stream = TcpStream::connect(&client, addr(SERVER, PORT)).await.unwrap();
+                        stream.set_linger(Some(Duration::ZERO)).unwrap();
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        timeout(Duration::from_secs(60), task).await.expect("no deadlock").unwrap();
+    }
+}

@@ -217,7 +217,7 @@ impl Actor {
             self.connection.set_keepalive(now, keepalive);
         }
         if want_info {
-            self.shared.give_info(self.connection.info());
+            self.shared.give_info(self.connection.info(), false);
         }
     }
 
@@ -262,24 +262,22 @@ impl Actor {
         let mut burst = transmit::BURST;
         let mut payload: Vec<Bytes> = Vec::new();
         loop {
+            let unread = self.shared.recv.unread();
             if !self.orphaned {
-                self.connection.set_unread(self.shared.recv.unread());
+                self.connection.set_unread(unread);
             }
             self.take_writes();
-            let before = burst;
             let sent = self.transmit(cx, now, &mut payload, &mut burst);
-            if sent != Sent::All || !(self.take_writes() || (self.window_due() && burst < before)) {
+            if sent != Sent::All || !(self.take_writes() || self.reader_moved(unread)) {
                 return sent;
             }
         }
     }
 
-    /// Tells the receive lane when to wake us; true if the reader has come that far already.
-    fn window_due(&mut self) -> bool {
-        if self.orphaned {
-            return false;
-        }
-        self.shared.recv.set_update_at(self.connection.window_update_below()).is_some()
+    /// Tells the receive lane when to wake us; true if the reader has come that far since it was at `unread`.
+    fn reader_moved(&self, unread: usize) -> bool {
+        let level = if self.orphaned { None } else { self.connection.window_update_below() };
+        self.shared.recv.set_update_at(level).is_some_and(|now| now < unread)
     }
 
     // ---- To the application ----
@@ -327,13 +325,13 @@ impl Actor {
         }
         if self.orphaned {
             self.shared.recv.discard();
-        } else {
-            self.shared.give_info(self.connection.info());
         }
+        self.shared.give_info(self.connection.info(), true);
         // Ignored by the lane if the stream's end was published before.
         self.shared.recv.fail(cause);
         self.shared.send.end(cause);
         self.leave_queue();
+        self.shared.inner.counters.drop_late.add(self.shared.mailbox.take().len());
         self.guard = None;
     }
 }

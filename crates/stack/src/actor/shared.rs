@@ -42,8 +42,10 @@ pub(crate) struct Requests {
     pub(crate) nodelay: Option<bool>,
     pub(crate) keepalive: Option<Option<KeepAlive>>,
     pub(crate) linger: Linger,
-    pub(crate) want_info: bool,
-    pub(crate) info: Option<TcpInfo>,
+    want_info: bool,
+    info: Option<TcpInfo>,
+    /// The actor has ended: `info` is its last word.
+    ended: bool,
     waiters: Waiters,
 }
 
@@ -172,31 +174,29 @@ impl Shared {
         }
     }
 
-    /// The actor answers `poll_info`.
-    pub(crate) fn give_info(&self, info: TcpInfo) {
+    /// The actor answers `poll_info`; for the last time when it has `ended`.
+    pub(crate) fn give_info(&self, info: TcpInfo, ended: bool) {
         let waiters = {
             let mut requests = lock(&self.requests);
             let requests = requests.get_or_insert_default();
             requests.want_info = false;
             requests.info = Some(info);
+            requests.ended = ended;
             requests.waiters.take()
         };
         waiters.wake();
     }
 
-    /// Ready with what the actor said after `ask` was called, or with the last words of an actor that has ended.
-    pub(crate) fn poll_info(&self, waiter: &Waiter<'_, '_>, ask: bool) -> Poll<Option<TcpInfo>> {
-        let ended = self.send.ended().is_some();
+    /// Ready with what the actor said after `ask` was set, or with its last words once it has ended.
+    pub(crate) fn poll_info(&self, waiter: &Waiter<'_, '_>, ask: bool) -> Poll<TcpInfo> {
         let mut requests = lock(&self.requests);
         let slot = requests.get_or_insert_default();
-        if ended {
-            return Poll::Ready(slot.info.clone());
-        }
-        if ask {
+        if ask && !slot.ended {
             slot.want_info = true;
             slot.info = None;
-        } else if let Some(info) = &slot.info {
-            return Poll::Ready(Some(info.clone()));
+        }
+        if let Some(info) = &slot.info {
+            return Poll::Ready(info.clone());
         }
         slot.waiters.register(waiter);
         drop(requests);

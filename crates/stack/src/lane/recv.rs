@@ -72,7 +72,8 @@ impl RecvLane {
 
     /// Accounts for `len` bytes read; true when a window update became due.
     fn consumed(&mut self, len: usize) -> bool {
-        self.unread -= len;
+        // `discard` may have come in between.
+        self.unread = self.unread.saturating_sub(len);
         let due = self.update_at.is_some_and(|level| self.unread <= level);
         if due {
             self.update_at = None;
@@ -188,6 +189,7 @@ impl RecvSide {
 
     /// The actor hands over pieces of the stream, in order, and wakes the reader.
     pub(crate) fn publish(&self, pieces: VecDeque<Bytes>) {
+        let pieces = merge_small(pieces);
         let mut lane = lock(&self.lane);
         for piece in pieces {
             if piece.len() >= COPY_BELOW {
@@ -197,33 +199,17 @@ impl RecvSide {
                 continue;
             }
             // The tail leaves the lane while it is copied into; a reader sees older chunks meanwhile, in order.
-            let mut tail = std::mem::take(&mut lane.tail);
-            let lagging = !tail.is_empty();
+            let tail = std::mem::take(&mut lane.tail);
             drop(lane);
-            if tail.capacity() - tail.len() < piece.len() {
-                if lagging {
-                    tail = Self::append_to_new(&self.lane, tail, &piece);
-                } else {
-                    tail = BytesMut::from(&piece[..]);
-                }
-            } else {
-                tail.extend_from_slice(&piece);
-            }
+            let (full, tail) = append(tail, &piece);
             lane = lock(&self.lane);
+            lane.chunks.extend(full);
             lane.unread += piece.len();
             lane.tail = tail;
         }
         let waiters = if lane.unread > 0 { lane.waiters.take() } else { Waiters::default() };
         drop(lane);
         waiters.wake();
-    }
-
-    /// Seals a full tail and starts a larger one with `piece`: the reader lags behind.
-    fn append_to_new(lane: &Mutex<RecvLane>, full: BytesMut, piece: &[u8]) -> BytesMut {
-        let mut tail = BytesMut::with_capacity(TAIL_BLOCK.max(piece.len()));
-        tail.extend_from_slice(piece);
-        lock(lane).chunks.push_back(full.freeze());
-        tail
     }
 
     /// The actor says at which level of unread bytes it wants to be woken. Returns the bytes unread when that level
@@ -274,4 +260,41 @@ impl RecvSide {
         drop((chunks, tail));
         *lock(&self.current) = Bytes::new();
     }
+}
+
+/// Copies each run of small pieces into one, so that a batch of frames costs one allocation and pins none of them.
+fn merge_small(pieces: VecDeque<Bytes>) -> VecDeque<Bytes> {
+    let small = |piece: &Bytes| piece.len() < COPY_BELOW;
+    if pieces.iter().filter(|piece| small(piece)).count() < 2 {
+        return pieces;
+    }
+    let mut merged = VecDeque::new();
+    let mut pieces = pieces.into_iter().peekable();
+    while let Some(piece) = pieces.next() {
+        if !small(&piece) || !pieces.peek().is_some_and(small) {
+            merged.push_back(piece);
+            continue;
+        }
+        let mut run = Vec::with_capacity(TAIL_BLOCK);
+        run.extend_from_slice(&piece);
+        while let Some(next) = pieces.next_if(small) {
+            run.extend_from_slice(&next);
+        }
+        merged.push_back(run.into());
+    }
+    merged
+}
+
+/// Appends a small piece to an open tail. A full tail is sealed, and a larger one begun: the reader lags behind.
+fn append(mut tail: BytesMut, piece: &[u8]) -> (Option<Bytes>, BytesMut) {
+    if tail.is_empty() {
+        return (None, BytesMut::from(piece));
+    }
+    if tail.capacity() - tail.len() >= piece.len() {
+        tail.extend_from_slice(piece);
+        return (None, tail);
+    }
+    let mut next = BytesMut::with_capacity(TAIL_BLOCK);
+    next.extend_from_slice(piece);
+    (Some(tail.freeze()), next)
 }

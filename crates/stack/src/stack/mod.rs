@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use netstack_device::{Capabilities, DeviceCounters, TxQueue};
 use netstack_tcp::{Connection, FourTuple, IsnGenerator, Opening, PortAllocator, SynRecord, TcpConfig};
@@ -114,6 +115,15 @@ impl Inner {
         Some(shared)
     }
 
+    /// Ends what there is, each connection by `order`, and lets nothing new begin.
+    fn close_with(&self, order: u8) {
+        self.lifecycle.refuse();
+        self.listeners.close_all();
+        for shared in self.table.actors() {
+            shared.order(order);
+        }
+    }
+
     /// The device is gone, or the stack is told to stop: every socket gets an error.
     pub(crate) fn stop(&self) {
         if self.lifecycle.stop() {
@@ -208,36 +218,39 @@ impl Stack {
     ///
     /// Listeners stop, new connections are refused with an error, and every connection is closed as if its stream were
     /// dropped: what was written is delivered, then both ends close. Resolves when no connection is left but those in
-    /// TIME-WAIT; then the devices are let go. A peer that does not answer holds it up until the connection's own
-    /// limits end it; wrap the call in `tokio::time::timeout`, and call [`abort`](Self::abort) when that expires.
+    /// TIME-WAIT; from then on nothing is received, and the devices go with the last handle.
+    ///
+    /// A peer that does not answer holds it up until the connection's own limits end it: wrap the call in
+    /// `tokio::time::timeout`, and call [`abort`](Self::abort) when that expires.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves the stack closing; call it again to wait for the rest.
     pub async fn shutdown(&self) {
-        let inner = &self.inner;
-        inner.lifecycle.refuse();
-        inner.listeners.close_all();
-        for shared in inner.table.actors() {
-            shared.order(order::CLOSE);
-        }
-        std::future::poll_fn(|cx| inner.lifecycle.poll_idle(&Waiter::Shared(cx))).await;
-        inner.stop();
+        self.inner.close_with(order::CLOSE);
+        std::future::poll_fn(|cx| self.inner.lifecycle.poll_idle(&Waiter::Shared(cx))).await;
+        self.inner.stop();
     }
 
-    /// Resets every connection and ends the stack. Sockets report [`NetworkDown`](io::ErrorKind::NetworkDown) or
-    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted).
+    /// Resets every connection and ends the stack. Sockets report [`ConnectionAborted`](io::ErrorKind::ConnectionAborted)
+    /// or [`NetworkDown`](io::ErrorKind::NetworkDown).
+    ///
+    /// Resets that a full device has not taken within a second are given up.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the stack closing; call it again to wait for the rest.
     pub async fn abort(&self) {
-        let inner = &self.inner;
-        inner.lifecycle.refuse();
-        inner.listeners.close_all();
-        for shared in inner.table.actors() {
-            shared.order(order::ABORT);
-        }
-        std::future::poll_fn(|cx| inner.lifecycle.poll_idle(&Waiter::Shared(cx))).await;
-        inner.stop();
+        self.inner.close_with(order::ABORT);
+        let idle = std::future::poll_fn(|cx| self.inner.lifecycle.poll_idle(&Waiter::Shared(cx)));
+        // Either way the stack stops now.
+        let _ = tokio::time::timeout(ABORT_PATIENCE, idle).await;
+        self.inner.stop();
     }
 }
+
+/// How long an abort waits for a full device.
+const ABORT_PATIENCE: Duration = Duration::from_secs(1);
 
 impl fmt::Debug for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

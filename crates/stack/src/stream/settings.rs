@@ -77,14 +77,23 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// [`NotConnected`](io::ErrorKind::NotConnected) when the connection ended without leaving any.
+    /// None at present.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn f(stream: tokio_netstack::TcpStream) -> std::io::Result<()> {
+    /// let info = stream.info().await?;
+    /// println!("{}: {:?} round trip, {} bytes in flight", info.state, info.srtt, info.in_flight);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn info(&self) -> io::Result<TcpInfo> {
         let mut ask = true;
-        let info = poll_fn(|cx| self.shared.poll_info(&Waiter::Shared(cx), std::mem::take(&mut ask))).await;
-        info.ok_or_else(|| io::ErrorKind::NotConnected.into())
+        Ok(poll_fn(|cx| self.shared.poll_info(&Waiter::Shared(cx), std::mem::take(&mut ask))).await)
     }
 }
