@@ -16,7 +16,8 @@ use crate::time_wait::ts_clock;
 use crate::timer::Timer;
 
 impl Connection {
-    pub(super) fn check_ack(&mut self, now: Instant, seg: &Segment) -> ControlFlow<()> {
+    /// `bare` says that the segment came without text, SYN and FIN.
+    pub(super) fn check_ack(&mut self, now: Instant, seg: &Segment, bare: bool) -> ControlFlow<()> {
         if !seg.has(TcpFlags::ACK) {
             return ControlFlow::Break(());
         }
@@ -39,7 +40,7 @@ impl Connection {
         if advanced {
             self.soft_error = None;
             self.take_new_ack(now, seg, ack);
-        } else if ack == self.snd.una && self.is_duplicate(seg) {
+        } else if ack == self.snd.una && self.is_duplicate(seg, bare) {
             self.take_duplicate(now);
         }
         if advanced || self.is_window_news(seg) {
@@ -124,7 +125,7 @@ impl Connection {
     }
 
     /// R5681-11: with SACK, new blocks; without, an empty segment that repeats ACK and window while data is in flight.
-    fn is_duplicate(&mut self, seg: &Segment) -> bool {
+    fn is_duplicate(&mut self, seg: &Segment, bare: bool) -> bool {
         if self.snd.flight_size() == 0 {
             return false;
         }
@@ -133,7 +134,7 @@ impl Connection {
             return block.is_some_and(|block| self.snd.recovery.is_news(block));
         }
         let window = self.scaled_window(seg);
-        seg.is_empty() && window == self.snd.wnd
+        bare && window == self.snd.wnd
     }
 
     /// The first block that tells of text in flight; a reported duplicate (R2883-4) and forgeries (R2018-9) do not.

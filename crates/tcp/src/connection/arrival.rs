@@ -59,13 +59,15 @@ impl Connection {
     }
 
     fn arrive(&mut self, now: Instant, mut seg: Segment) -> ControlFlow<()> {
+        // As it came: what finds no room in the window is text all the same (R5681-11).
+        let bare = seg.is_empty();
         self.check_paws(now, &seg)?;
         self.check_syn(now, &mut seg)?;
         let seq = seg.header.seq;
         self.check_sequence(now, &mut seg)?;
         self.check_reset(now, &seg)?;
         let acceptable = !seq.before(self.rcv.nxt) || seg.header.seq == self.rcv.nxt;
-        self.check_ack(now, &seg)?;
+        self.check_ack(now, &seg, bare)?;
         if acceptable {
             self.update_ts_recent(now, seq, &seg);
         }

@@ -26,8 +26,8 @@ struct Plan {
 
 impl Connection {
     /// The next segment to send at `now`, its payload slices in `payload` (cleared first; at most
-    /// [`MAX_SLICES`](crate::MAX_SLICES)). It carries up to `max_payload` octets, which may be several segments of the wire:
-    /// then [`Transmit::gso_size`] says where to cut. Call until it gives `None`.
+    /// [`MAX_SLICES`](crate::MAX_SLICES)). It carries up to `max_payload` octets, or one full segment if that is more. That
+    /// may be several segments of the wire: then [`Transmit::gso_size`] says where to cut. Call until it gives `None`.
     pub fn poll_transmit(
         &mut self,
         now: Instant,
@@ -111,7 +111,8 @@ impl Connection {
             self.restart_after_idle(now);
             // The pointer of urgent data differs from segment to segment: they leave one by one (MUST-62).
             let urgent = self.snd.urgent.is_some_and(|up| up.after(self.snd.nxt));
-            self.plan_new(mss, max_payload.min(if urgent { mss as usize } else { MAX_PAYLOAD }), force)
+            let most = if urgent { 0 } else { max_payload.min(MAX_PAYLOAD) };
+            self.plan_new(mss, most.max(mss as usize), force)
         };
         let Some(plan) = plan else {
             if self.snd.flight_size() == 0 && !self.timers.is_armed(Timer::Persist) {

@@ -196,3 +196,23 @@ fn an_idle_connection_counts_no_duplicates() {
     script.expect_nothing();
     script.advance(ms(100));
 }
+
+/// Pitfall 25: text that finds our window closed is text all the same, and no duplicate ACK.
+#[test]
+fn probes_of_our_closed_window_are_no_duplicates() {
+    // req: MUST-19
+    let mut config = slow();
+    config.recv_buffer(1460).quick_acks(0);
+    let mut script = Script::established_plain(&config);
+    script.auto_read = false;
+    script.inject("P. 1:1461(1460) ack 1");
+    script.write(10_000);
+    script.forget_sent();
+    for _ in 0..10 {
+        script.inject(". 1461:1462(1) ack 1");
+        script.expect(". 10001:10001(0) ack 1461 win 0");
+    }
+    script.expect_nothing();
+    let stats = script.connection.info().stats;
+    assert_eq!((stats.dup_acks, stats.fast_retransmits), (0, 0));
+}

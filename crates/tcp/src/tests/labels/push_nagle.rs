@@ -149,3 +149,17 @@ fn data_is_readable_with_and_without_push() {
     script.inject("P. 101:201(100) ack 1");
     assert_eq!(script.octets_read(), 200);
 }
+
+#[test]
+fn a_small_limit_on_a_transmission_still_leaves_whole_segments() {
+    // req: SHLD-28, MUST-60
+    let mut script = Script::established_plain(&config());
+    script.connection.write(Bytes::from(vec![0; 3000])).unwrap();
+    let now = script.now();
+    let mut payload = Vec::new();
+    let mut lengths = Vec::new();
+    while let Some(transmit) = script.connection.poll_transmit(now, &mut payload, 100) {
+        lengths.push(transmit.payload_len);
+    }
+    assert_eq!(lengths, [1460, 1460, 80], "one by one, and none is held back");
+}

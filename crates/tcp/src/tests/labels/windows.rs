@@ -187,6 +187,49 @@ proptest! {
     }
 }
 
+proptest! {
+    /// The owner need not call before unread data has fallen to the level it is told: at that level an update leaves, one
+    /// octet above it none does.
+    #[test]
+    fn the_level_that_is_told_is_the_level_that_counts(
+        buffer in 1024usize..500_000,
+        shift in prop_oneof![Just(None), Just(Some(0)), Just(Some(5))],
+        fill in 0.0..=1.0f64,
+    ) {
+        // req: MUST-39
+        let mut config = delaying();
+        config.recv_buffer(buffer);
+        let syn = match shift {
+            Some(shift) => format!("S 0:0(0) <mss 1460,wscale {shift}>"),
+            None => "S 0:0(0) <mss 1460>".to_owned(),
+        };
+        let mut script = Script::listen(&config, &syn);
+        script.inject(". 1:1(0) ack 1");
+        script.auto_read = false;
+        let (mut next, end) = (1u32, 1 + (buffer as f64 * fill) as u32);
+        while next < end && script.connection.right_edge_room() > 0 {
+            let len = (end - next).min(1460).min(script.connection.right_edge_room() as u32);
+            script.inject(&format!(". {next}:{}({len}) ack 1", next + len));
+            next += len;
+        }
+        script.advance_ms(100);
+        script.forget_sent();
+        while script.connection.read().is_some() {}
+        let unread = next as usize - 1;
+        script.set_unread(unread);
+        script.expect_nothing();
+        let Some(level) = script.connection.window_update_below() else { return Ok(()) };
+        prop_assert!(level < unread, "{level} of {unread}");
+        let room = script.connection.right_edge_room();
+        script.set_unread(level + 1);
+        script.expect_nothing();
+        script.set_unread(level);
+        prop_assert!(script.next_sent().is_some(), "an update is due at {level}");
+        prop_assert!(script.connection.right_edge_room() > room);
+        script.expect_nothing();
+    }
+}
+
 #[test]
 fn a_shrunk_window_is_survived_and_respected() {
     // req: MUST-34, SHLD-15
