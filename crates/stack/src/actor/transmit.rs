@@ -100,6 +100,8 @@ impl Actor {
                 payload_len: transmit.payload_len
             }
         );
+        // Before the segment leaves: the answer to the window that it announces may come while this turn lasts.
+        self.shared.mailbox.set_room(self.connection.right_edge_room());
         let counters = &self.shared.inner.counters;
         counters.tx_segments.bump();
         let mut head = HeadBuf::new();
