@@ -73,6 +73,8 @@ cases! {
     "connect::refused_by_stack::v6": connect::refused_by_stack, MultiThread, V6, 10;
     "connect::silent::v4": connect::silent, MultiThread, V4, 15, connect::short_syn_limit;
     "connect::silent::v6": connect::silent, CurrentThread, V6, 15, connect::short_syn_limit;
+    "connect::unreachable::v4": connect::unreachable, CurrentThread, V4, 15, connect::short_syn_limit;
+    "connect::unreachable::v6": connect::unreachable, MultiThread, V6, 15, connect::short_syn_limit;
     "close::kernel_first::v4": close::kernel_first, MultiThread, V4, 10;
     "close::kernel_first::v6": close::kernel_first, CurrentThread, V6, 10;
     "close::stack_first::v4": close::stack_first, CurrentThread, V4, 10;
@@ -98,8 +100,8 @@ cases! {
     "transfer::full::v4": transfer::full, MultiThread, V4, 90;
     "transfer::short::v4": transfer::short, CurrentThread, V4, 45;
     "transfer::short::v6": transfer::short, CurrentThread, V6, 45;
-    "transfer::tiny::v4": transfer::tiny, MultiThread, V4, 60, transfer::tiny_buffers;
-    "transfer::tiny::v6": transfer::tiny, CurrentThread, V6, 60, transfer::tiny_buffers;
+    "transfer::tiny_full::v4": transfer::tiny_full, MultiThread, V4, 120, transfer::tiny_buffers;
+    "transfer::tiny_short::v6": transfer::tiny_short, CurrentThread, V6, 60, transfer::tiny_buffers;
     "hostile::garbage::v4": hostile::garbage, MultiThread, V4, 45;
     "hostile::garbage::v6": hostile::garbage, CurrentThread, V6, 45;
     "hostile::link_down::v4": hostile::link_down, MultiThread, V4, 45;

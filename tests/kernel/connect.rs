@@ -104,6 +104,18 @@ pub(crate) async fn silent(world: Arc<World>) -> CaseResult {
     Ok(())
 }
 
+/// The kernel says by ICMP that there is no way there: such errors explain the failure and do not cause it.
+// req: MUST-54, MUST-56, SHLD-25, R5927-3
+pub(crate) async fn unreachable(world: Arc<World>) -> CaseResult {
+    std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+    let began = Instant::now();
+    let error = fails(TcpStream::connect(&world.stack, (world.unreachable_ip(), 80)).await)?;
+    let took = began.elapsed();
+    ensure!(error.kind() == io::ErrorKind::NetworkUnreachable, "not unreachable but {error:?}");
+    ensure!(took >= SYN_LIMIT, "the first ICMP error ended the attempt, after {took:?}");
+    Ok(())
+}
+
 /// Turns success, which these cases do not want, into a failure.
 fn fails<T>(result: io::Result<T>) -> Result<io::Error, crate::world::Failure> {
     result.err().ok_or_else(|| "connected where nobody listens".into())

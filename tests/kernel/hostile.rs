@@ -15,7 +15,7 @@ use tokio_netstack::TcpStream;
 use crate::bytes::{CHUNK, check, check_end, send};
 use crate::forge::forgeries;
 use crate::inject::Injector;
-use crate::world::{CaseResult, DEVICE, Failure, World, ensure, settle};
+use crate::world::{CaseResult, DEVICE, Failure, World, ensure, print_counters, settle};
 
 /// Each way at once, while the hostile frames come in.
 const BYTES: u64 = 200_000_000;
@@ -56,6 +56,7 @@ pub(crate) async fn garbage(world: Arc<World>) -> CaseResult {
     moved?;
     let dropped = drops(&world) - before;
     eprintln!("{sent} hostile frames sent during the transfer, {dropped} drops counted");
+    print_counters(&world.stack);
     // Some find the device's queue full of the transfer's own packets.
     ensure!(dropped > 100, "only {dropped} of {sent} hostile frames were counted as drops");
     Ok(())

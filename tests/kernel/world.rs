@@ -64,6 +64,14 @@ impl World {
     /// An address that the kernel neither has nor forwards to: packets there are never answered.
     pub(crate) fn silent_ip(&self) -> IpAddr {
         match self.family {
+            Family::V4 => Ipv4Addr::new(192, 0, 2, 77).into(),
+            Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77).into(),
+        }
+    }
+
+    /// An address that the kernel has no route to: once it forwards, it says so by ICMP.
+    pub(crate) fn unreachable_ip(&self) -> IpAddr {
+        match self.family {
             Family::V4 => Ipv4Addr::new(198, 51, 100, 9).into(),
             Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 9).into(),
         }
@@ -193,10 +201,7 @@ fn watch(case: &Case) {
 /// Prints the counters of the stack and the connections as the kernel sees them.
 fn diagnose() {
     if let Some(stack) = STACK.get() {
-        eprintln!("the stack's counters that are not 0:");
-        for (name, count) in stack.counters().iter().filter(|(_, count)| *count > 0) {
-            eprintln!("  {name} {count}");
-        }
+        print_counters(stack);
         eprintln!("its device: {:?}", stack.device_counters(0));
         eprintln!("{} connections, {} in TIME-WAIT", stack.connection_count(), stack.time_wait_count());
     }
@@ -208,6 +213,13 @@ fn diagnose() {
     // Where iproute2 is installed its view says more; it is not needed.
     if let Ok(output) = Command::new("ss").args(["-tinma"]).output() {
         eprintln!("ss -tinma:\n{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+pub(crate) fn print_counters(stack: &Stack) {
+    eprintln!("the stack's counters that are not 0:");
+    for (name, count) in stack.counters().iter().filter(|(_, count)| *count > 0) {
+        eprintln!("  {name} {count}");
     }
 }
 
