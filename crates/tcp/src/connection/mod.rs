@@ -250,8 +250,10 @@ impl Connection {
             self.finish(CloseReason::Aborted);
             return;
         }
-        if self.rcv.buffered() > 0 {
-            self.abort();
+        if self.rcv.buffered() > 0 && !matches!(self.state, State::TimeWait | State::Closed) {
+            // SHLD-3, in CLOSING and LAST-ACK too, where an ABORT is silent.
+            self.reset_due = Some(self.ack_seq());
+            self.finish(CloseReason::Aborted);
             return;
         }
         self.orphaned = true;

@@ -112,7 +112,7 @@ impl Connection {
     }
 
     pub(super) fn arm_user_timeout(&mut self, now: Instant) {
-        match self.user_timeout.or(self.orphaned.then_some(ORPHAN_TIMEOUT)) {
+        match self.user_timeout.or_else(|| self.orphaned.then_some(ORPHAN_TIMEOUT)) {
             Some(limit) => self.timers.set(Timer::UserTimeout, now + limit),
             None => self.timers.stop(Timer::UserTimeout),
         }

@@ -304,7 +304,7 @@ fn the_diagram_draws_every_edge_but_those_that_end_a_connection_early() {
     let drawn: BTreeSet<_> = TABLE
         .lines()
         .filter_map(|line| {
-            line.trim().split_once(" : ").map_or(line.trim(), |(edge, _)| edge).split_once(" --> ")
+            line.trim().split_once(" : ").map_or_else(|| line.trim(), |(edge, _)| edge).split_once(" --> ")
         })
         .filter(|(from, to)| *from != "[*]" && *to != "[*]")
         .map(|(from, to)| (from.replace('_', "-"), to.replace('_', "-")))

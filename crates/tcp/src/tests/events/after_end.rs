@@ -54,11 +54,15 @@ fn any_state() -> impl Strategy<Value = State> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Aborted: whatever comes finds no state, and nothing leaves.
+    /// Aborted, or reset by the peer: whatever comes finds no state, and nothing leaves.
     #[test]
-    fn an_aborted_connection_is_silent(state in any_state(), inputs in inputs()) {
-        // req: S-ABORT-1, S-ABORT-2
+    fn an_ended_connection_is_silent(state in any_state(), reset in any::<bool>(), inputs in inputs()) {
+        // req: S-ABORT-1, S-ABORT-2, S-RST-3, S-RST-4
         let mut script = reach(state);
+        if reset {
+            script.inject(&format!("R {0}:{0}(0)", rcv_nxt(state)));
+        }
+        // Where the RST found nothing to end, the abort does.
         script.abort();
         script.forget_sent();
         script.drain_events();

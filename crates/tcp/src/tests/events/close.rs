@@ -152,6 +152,56 @@ fn close_with_unread_data_is_a_reset() {
 }
 
 #[test]
+fn close_with_unread_data_is_a_reset_after_both_fins_too() {
+    // An ABORT would be silent here; but the peer sent what nobody read.
+    // req: SHLD-3
+    for state in [State::Closing, State::LastAck] {
+        let mut script = reach(State::Established);
+        script.auto_read = false;
+        if state == State::Closing {
+            script.shutdown_write();
+        }
+        script.inject("FP. 1:11(10) ack 1");
+        script.shutdown_write();
+        assert_eq!(script.state(), state);
+        script.forget_sent();
+        script.close();
+        script.expect("R 2:2(0)");
+        script.expect_nothing();
+        assert_eq!(script.state(), State::Closed);
+    }
+}
+
+#[test]
+fn close_with_unread_data_does_not_cut_time_wait_short() {
+    // req: MUST-13
+    let mut script = reach(State::FinWait2);
+    script.auto_read = false;
+    script.inject("FP. 1:11(10) ack 2");
+    script.expect(". 2:2(0) ack 12");
+    script.close();
+    script.expect_nothing();
+    assert_eq!(script.state(), State::TimeWait);
+    script.inject("FP. 1:11(10) ack 2");
+    script.expect(". 2:2(0) ack 12");
+}
+
+#[test]
+fn close_in_syn_received_meets_the_fin_of_the_peer() {
+    // Both FINs cross as the connection opens.
+    // req: S-CLOSE-3, S-FIN-5
+    let mut script = reach(State::SynReceived);
+    script.shutdown_write();
+    script.inject("FP. 1:11(10) ack 1");
+    assert_eq!(script.state(), State::Closing);
+    script.expect("F. 1:1(0) ack 12");
+    script.expect_nothing();
+    assert_eq!(script.octets_read(), 10);
+    script.inject(". 12:12(0) ack 2");
+    assert_eq!(script.state(), State::TimeWait);
+}
+
+#[test]
 fn data_after_a_full_close_is_answered_with_a_reset() {
     // req: SHLD-3
     for state in [State::FinWait1, State::FinWait2] {

@@ -184,10 +184,11 @@ fn an_unacceptable_reset_is_dropped_in_silence() {
         // 5 octets of text reach from below into the window; the RST still stands below it.
         for line in [
             format!("R {0}:{0}(0)", next - 1),
-            format!("R {0}:{0}(0)", next + 65_535),
-            format!("R {0}:{0}(0)", next + 65_536),
+            // At the right edge, which the peer's FIN did not move, and above it.
+            format!("R {0}:{0}(0)", 65_536),
+            format!("R {0}:{0}(0)", 65_537),
             format!("R. {}:{}(5) ack {}", next - 1, next + 4, snd_una(state)),
-            format!("R {}:{}(5)", next + 65_535, next + 65_540),
+            "R 65536:65541(5)".to_owned(),
         ] {
             let mut script = reach(state);
             script.inject(&line);
@@ -212,6 +213,18 @@ fn a_repeated_syn_gets_the_same_syn_ack() {
     script.inject(". 1:1(0) ack 1");
     assert_eq!(script.state(), State::Established);
     assert_eq!(script.connection.info().rcv_wnd, 65_535);
+}
+
+#[test]
+fn a_repeated_syn_in_a_simultaneous_open_gets_the_same_syn_ack() {
+    // req: S-SEQ-8
+    let mut script = reach(State::SynSent);
+    script.inject("S 0:0(0) <mss 1460>");
+    script.expect("S. 0:0(0) ack 1");
+    script.inject("S 0:0(0) <mss 1460>");
+    script.expect("S. 0:0(0) ack 1");
+    script.expect_nothing();
+    assert_eq!(script.state(), State::SynReceived);
 }
 
 proptest! {

@@ -67,6 +67,30 @@ fn each_order_ends_as_it_should() {
 }
 
 #[test]
+fn each_order_ends_as_it_should_when_both_halves_are_dropped() {
+    // req: S-CLOSE-4, S-FIN-5, S-FIN-6
+    for (name, times, last) in ORDERS {
+        let mut pair = Pair::established(&TcpConfig::new());
+        let mut turns: Vec<_> = times.into_iter().zip(SIDES).collect();
+        turns.sort_by_key(|(time, _)| *time);
+        let mut clock = 0;
+        for (time, side) in turns {
+            pair.run_for(Duration::from_millis(time - clock));
+            clock = time;
+            pair.command(side, |connection, now| connection.close(now));
+        }
+        pair.run_for(Duration::from_secs(1));
+        for (side, last) in SIDES.into_iter().zip(last) {
+            assert_eq!(pair.connection(side).state(), last, "{name}, {side:?}");
+        }
+        pair.run_for(Duration::from_secs(60));
+        for side in SIDES {
+            assert_eq!(pair.connection(side).close_reason(), Some(CloseReason::Normal), "{name}, {side:?}");
+        }
+    }
+}
+
+#[test]
 fn each_order_survives_the_loss_of_any_segment() {
     // Pitfall 28: a lost FIN is sent again in every state; a lost ACK is made good by TIME-WAIT.
     // req: S-FIN-7, S-ACK-11, S-TMO-2

@@ -28,6 +28,21 @@ fn urgent_data_is_told_once_per_run() {
 }
 
 #[test]
+fn a_pointer_counts_from_the_sequence_number_that_was_sent() {
+    // A retransmission that overlaps what is known: the pointer is the same as before.
+    // req: S-URG-1, MUST-62
+    let mut script = reach(State::Established);
+    script.inject("PU. 1:11(10) ack 1 urg 20");
+    assert_eq!(script.drain_events(), [Event::UrgentPending]);
+    script.inject("PU. 1:16(15) ack 1 urg 20");
+    assert_eq!(script.drain_events(), []);
+    assert_eq!(script.connection.urgent_remaining(), 5);
+    // One that points below what is new tells nothing.
+    script.inject("PU. 1:26(25) ack 1 urg 3");
+    assert_eq!(script.drain_events(), []);
+}
+
+#[test]
 fn urgent_data_is_ignored_after_the_fin() {
     // req: S-URG-1
     for state in [State::CloseWait, State::Closing, State::LastAck, State::TimeWait] {
