@@ -15,6 +15,8 @@ pub struct Progress {
     pub read: u64,
     /// It has seen the end of file.
     pub eof: bool,
+    /// When it was opened and when it saw the end of file.
+    pub span: Option<(Instant, Instant)>,
     /// It has closed its sending half at least.
     pub closed: bool,
 }
@@ -35,6 +37,7 @@ pub struct Scripted {
     /// It has dropped its socket.
     gone: bool,
     eof: bool,
+    eof_at: Option<Instant>,
     fault: Option<String>,
 }
 
@@ -53,6 +56,7 @@ impl Scripted {
             closed: false,
             gone: false,
             eof: false,
+            eof_at: None,
             fault: None,
         }
     }
@@ -63,7 +67,8 @@ impl Scripted {
     }
 
     pub fn progress(&self) -> Progress {
-        Progress { written: self.written, read: self.read, eof: self.eof, closed: self.closed }
+        let span = self.opened.zip(self.eof_at);
+        Progress { written: self.written, read: self.read, eof: self.eof, span, closed: self.closed }
     }
 
     fn open(&mut self, now: Instant) -> Instant {
@@ -96,6 +101,7 @@ impl Scripted {
         }
         if socket.at_eof() {
             self.eof = true;
+            self.eof_at.get_or_insert(now);
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod abrupt;
 mod app;
+mod clean;
 mod harness;
 mod monitor;
 mod pattern;

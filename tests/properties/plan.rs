@@ -51,6 +51,8 @@ pub struct Script {
 #[derive(Clone, Debug)]
 pub struct Case {
     pub seed: u64,
+    /// The least round-trip time of a [`clean`](Self::clean) case.
+    pub round_trip: Duration,
     pub pair: PairConfig,
     pub a: Script,
     pub b: Script,
@@ -70,7 +72,7 @@ impl Case {
         let mut b = script(rng);
         sizes(rng, &mut a, &mut b);
         closing(rng, &mut a, &mut b);
-        Self { seed, pair, a, b }
+        Self { seed, round_trip: Duration::ZERO, pair, a, b }
     }
 
     /// The case of `seed` in which one application, or both, leaves before the end.
@@ -96,6 +98,34 @@ impl Case {
             tcp.keepalive(Some(keepalive)).user_timeout(Some(Duration::from_secs(600)));
             tcp.syn_timeout(Duration::from_secs(180));
             end.tcp = Arc::new(tcp);
+        }
+        case
+    }
+
+    /// The case of `seed` over links that only delay, with default timers and applications that never pause.
+    pub fn clean(seed: u64) -> Self {
+        let mut case = Self::new(seed);
+        let mut rng = SimRng::new(seed, 0x300);
+        let delay = Duration::from_micros([10, 300, 5_000, 50_000][rng.below(4) as usize]);
+        case.round_trip = 2 * delay;
+        for link in [&mut case.pair.a_to_b, &mut case.pair.b_to_a] {
+            *link = LinkConfig::new();
+            link.delay(delay);
+        }
+        case.pair.b.open = Open::Passive;
+        let defaults = TcpConfig::new();
+        for end in [&mut case.pair.a, &mut case.pair.b] {
+            let mut tcp = defaults.clone();
+            let old = &end.tcp;
+            tcp.recv_buffer(old.recv_buffer_size()).send_buffer(old.send_buffer_size());
+            tcp.nodelay(rng.one_in(2)).timestamps(!rng.one_in(4)).sack(!rng.one_in(4));
+            end.tcp = Arc::new(tcp);
+            end.turn_delay = Duration::ZERO;
+        }
+        for script in [&mut case.a, &mut case.b] {
+            script.read = Pace::Greedy { piece: u64::MAX };
+            script.write = Pace::Greedy { piece: u64::MAX };
+            script.close = Close::Shutdown;
         }
         case
     }
@@ -192,7 +222,8 @@ fn end(rng: &mut SimRng, end: &mut EndpointConfig, mtu: u16, small_buffers: bool
     tcp.nodelay(rng.one_in(2));
     tuning(rng, &mut tcp);
     // Losses follow each other without end in some case out of ten thousand: nobody may give up.
-    tcp.user_timeout(None).syn_timeout(Duration::from_secs(3_600)).time_wait(Duration::from_secs(900));
+    let day = Duration::from_secs(24 * 3_600);
+    tcp.user_timeout(Some(day)).syn_timeout(day).time_wait(Duration::from_secs(900));
     end.tcp = Arc::new(tcp);
     end.mtu = mtu;
     end.ts_offset = rng.next_u64() as u32;

@@ -38,13 +38,13 @@ fn bytes_read_are_bytes_written_and_both_directions_close() {
 }
 
 /// What one good case has met.
-struct Outcome {
+pub struct Outcome {
     large: bool,
     packets: u64,
-    met: [bool; Met::ALL.len()],
+    pub met: [bool; Met::ALL.len()],
 }
 
-fn everything_arrived(case: &Case, pair: &CasePair<Monitor>) -> Result<Outcome, String> {
+pub fn everything_arrived(case: &Case, pair: &CasePair<Monitor>) -> Result<Outcome, String> {
     let ends = [
         (Side::A, pair.app_a(), case.a.total, case.b.total),
         (Side::B, pair.app_b(), case.b.total, case.a.total),

@@ -106,7 +106,7 @@ impl Connection {
         let rtt = match self.snd.timing {
             Timing::Running { end, sent } if !ack.before(end) => Some(now - sent),
             Timing::Running { .. } => return,
-            Timing::Spoiled => self.rtt_by_timestamp(now, seg),
+            Timing::Spoiled { since } => self.rtt_by_timestamp(now, seg, since),
             Timing::Idle => None,
         };
         self.snd.timing = Timing::Idle;
@@ -115,9 +115,14 @@ impl Connection {
         }
     }
 
-    /// The age of the echoed timestamp; `None` if it was never sent by us (R7323-13).
-    fn rtt_by_timestamp(&self, now: Instant, seg: &Segment) -> Option<Duration> {
+    /// The age of the echoed timestamp; `None` if it was never sent by us (R7323-13), or before the retransmission at
+    /// `since`: such an echo answers a copy whose ACK was lost, and its age would be our timeout, not the path's round trip.
+    fn rtt_by_timestamp(&self, now: Instant, seg: &Segment, since: Instant) -> Option<Duration> {
         let ts = seg.header.options.timestamps.filter(|_| self.agreed.timestamps)?;
+        let since = ts_clock(since).wrapping_add(self.ts_offset);
+        if (ts.ecr.wrapping_sub(since) as i32) < 0 {
+            return None;
+        }
         let age = ts_clock(now).wrapping_add(self.ts_offset).wrapping_sub(ts.ecr);
         // Rounded up by the tick that the clock's steps hide.
         let age = Duration::from_millis(u64::from(age) + 1);

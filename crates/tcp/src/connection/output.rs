@@ -218,7 +218,9 @@ impl Connection {
         self.stats.bytes_sent += u64::from(len);
         if at.before(snd.max) {
             self.stats.bytes_retransmitted += u64::from(len.min(snd.max.distance_from(at)));
-            snd.timing = Timing::Spoiled;
+            if !matches!(snd.timing, Timing::Spoiled { .. }) {
+                snd.timing = Timing::Spoiled { since: now };
+            }
         } else if snd.timing == Timing::Idle {
             // Of a burst its first segment: the others wait for the line.
             let end = if len > mss { at + mss } else { end };

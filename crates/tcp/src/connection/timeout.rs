@@ -53,7 +53,7 @@ impl Connection {
             self.syn_due = true;
             return;
         }
-        snd.timing = Timing::Spoiled;
+        snd.timing = Timing::Spoiled { since: now };
         let flight = snd.flight_size().min(snd.congestion.cwnd());
         snd.recovery.on_timeout(snd.max);
         snd.nxt = snd.una;

@@ -26,8 +26,8 @@ pub(crate) enum Timing {
     Idle,
     /// The segment that ends at `end` left at `sent`, for the first time.
     Running { end: SeqNum, sent: Instant },
-    /// A retransmission made the measurement ambiguous (R6298-6); timestamps may still tell.
-    Spoiled,
+    /// A retransmission at `since` made the measurement ambiguous (R6298-6); a timestamp from then on still tells.
+    Spoiled { since: Instant },
 }
 
 /// Send sequence space and what goes with it (RFC 9293 3.3.1).

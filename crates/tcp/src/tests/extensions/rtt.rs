@@ -145,6 +145,23 @@ fn timestamps_tell_the_copies_apart_and_end_the_back_off() {
 }
 
 #[test]
+fn an_echo_from_before_a_timeout_is_no_sample() {
+    // req: R6298-6, R7323-13
+    // The first copy arrived and its ACK was lost; the second is a duplicate, so the peer echoes the first again.
+    let mut script = Script::established(&config());
+    script.write(10);
+    script.advance_ms(250);
+    let (_, first) = script.next_sent().unwrap();
+    assert_eq!(text_sent(&mut script).len(), 1, "sent again once");
+    let before = script.connection.info();
+    assert_eq!(before.rto, ms(400));
+    let first = first.header.options.timestamps.unwrap().val;
+    script.inject(&format!(". 1:1(0) ack 11 <ts 1002000 {first}>"));
+    let after = script.connection.info();
+    assert_eq!((after.srtt, after.rto), (before.srtt, before.rto));
+}
+
+#[test]
 fn each_round_trip_gives_a_sample() {
     // req: R6298-7
     let mut script = connected_after(&config(), ms(80));

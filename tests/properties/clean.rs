@@ -1,0 +1,62 @@
+//! Over a clean link nothing is sent twice, and the round trip sets the pace, not a timer.
+
+use std::time::Duration;
+
+use netstack_sim::heap::EndpointConfig;
+
+use crate::harness::{CasePair, Property};
+use crate::monitor::{Met, Monitor};
+use crate::plan::Case;
+use crate::transfer::everything_arrived;
+
+const CASES: u64 = 2_000;
+
+#[test]
+fn over_a_clean_link_nothing_is_sent_twice_and_no_timer_sets_the_pace() {
+    let property = Property {
+        name: "over_a_clean_link_nothing_is_sent_twice_and_no_timer_sets_the_pace",
+        make: Case::clean,
+        judge: swift,
+    };
+    let mut all = property.check(CASES);
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    println!("{:#?}", &all[..all.len().min(20)]);
+}
+
+fn swift(case: &Case, pair: &CasePair<Monitor>) -> Result<(f64, String), String> {
+    let outcome = everything_arrived(case, pair)?;
+    for met in [Met::Rto, Met::FastRetransmit] {
+        if outcome.met[met as usize] {
+            return Err(format!("{met:?} though nothing was lost"));
+        }
+    }
+    let (a, b) = (&case.pair.a, &case.pair.b);
+    let ends = [
+        (pair.app_a().progress().span, case.b.total, b, a),
+        (pair.app_b().progress().span, case.a.total, a, b),
+    ];
+    let mut worst = (0.0, String::new());
+    for (span, bytes, from, to) in ends {
+        let Some((opened, eof)) = span else { return Err("no end of file".to_owned()) };
+        let took = eof.saturating_duration_since(opened);
+        let rounds = rounds(bytes, from, to);
+        let ratio = took.saturating_sub(Duration::from_millis(100)).as_secs_f64() / (f64::from(rounds) * case.round_trip.as_secs_f64());
+        if ratio > worst.0 {
+            worst = (ratio, format!("seed {} {} bytes {} rounds {took:?} buffers {} {} mtu {}", case.seed, bytes, rounds, from.tcp.send_buffer_size(), to.tcp.recv_buffer_size(), from.mtu));
+        }
+    }
+    Ok(worst)
+}
+
+/// Round trips that a transfer takes by slow start and windows alone.
+fn rounds(bytes: u64, from: &EndpointConfig, to: &EndpointConfig) -> u32 {
+    let window = from.tcp.send_buffer_size().min(to.tcp.recv_buffer_size()) as u64;
+    let mut cwnd = 4 * u64::from(from.mtu.min(to.mtu));
+    let (mut sent, mut rounds) = (0, 2);
+    while sent < bytes {
+        sent += cwnd.min(window);
+        cwnd = (cwnd * 3 / 2).min(window.max(cwnd));
+        rounds += 1;
+    }
+    rounds
+}
