@@ -36,6 +36,11 @@ impl Instant {
         self.0
     }
 
+    /// The instant `span` before this one; the start of the stack if that lies further back.
+    pub(crate) fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(Self::from_duration(span).0))
+    }
+
     /// Time since `earlier`, zero if `earlier` lies ahead.
     #[must_use]
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {

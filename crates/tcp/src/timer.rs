@@ -59,7 +59,6 @@ impl TimerTable {
     }
 
     /// When `timer` fires, if it runs.
-    #[cfg(test)]
     pub(crate) fn deadline(&self, timer: Timer) -> Option<Instant> {
         self.is_armed(timer).then_some(self.0[timer as usize])
     }

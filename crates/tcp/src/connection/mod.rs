@@ -291,9 +291,24 @@ impl Connection {
         }
     }
 
-    /// Sets R2 for this connection (MUST-21); `None` is for ever. It counts from the next progress on.
+    /// Sets R2 for this connection (MUST-21); `None` is for ever. It counts from the last progress on, so that a silence that
+    /// lasts already may end at once.
     pub fn set_user_timeout(&mut self, limit: Option<Duration>) {
-        self.user_timeout = limit;
+        let old = core::mem::replace(&mut self.user_timeout, limit);
+        if self.orphaned || !self.state.is_synchronized() {
+            // The close and the handshake have limits of their own.
+            return;
+        }
+        let running = self.timers.deadline(Timer::UserTimeout);
+        match (limit, running, old) {
+            (None, ..) => self.timers.stop(Timer::UserTimeout),
+            (Some(limit), Some(at), Some(old)) => self.timers.set(Timer::UserTimeout, at.before(old) + limit),
+            (Some(limit), None, _) if self.snd.is_outstanding() || self.snd.has_unsent() => {
+                let since = self.snd.last_sent.max(self.last_received);
+                self.timers.set(Timer::UserTimeout, since + limit);
+            }
+            _ => {}
+        }
     }
 
     /// Sets the differentiated services code point, 0 to 63 (MUST-48, SHLD-21).
@@ -470,6 +485,15 @@ impl Connection {
     /// Payload octets of a full segment with the options that every segment carries.
     fn full_segment(&self) -> u32 {
         self.snd.effective_mss(if self.agreed.timestamps { 12 } else { 0 })
+    }
+
+    /// What holds whenever nothing more is to be transmitted: what waits has a timer that brings it forward.
+    fn check_progress(&self) {
+        let waits = self.state.sends_text() && (self.snd.is_outstanding() || self.snd.has_unsent());
+        debug_assert!(
+            !waits || self.timers.is_armed(Timer::Retransmit) || self.timers.is_armed(Timer::Persist),
+            "nothing would ever send what waits"
+        );
     }
 
     /// What holds after every input (design: invariants of the core).

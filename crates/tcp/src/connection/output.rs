@@ -54,6 +54,7 @@ impl Connection {
             return Some(self.transmit_ack(now, self.snd.una - 1));
         }
         let update = self.state.takes_text() && self.rcv.update_is_due(&self.config, self.agreed.rcv_shift);
+        self.check_progress();
         (self.rcv.ack.is_due() || update).then(|| self.transmit_ack(now, self.ack_seq()))
     }
 

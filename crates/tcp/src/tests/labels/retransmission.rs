@@ -1,5 +1,7 @@
 //! Retransmission and when to give up (RFC 9293 3.8.1, 3.8.3).
 
+use core::time::Duration;
+
 use super::{config, ms, secs, sent_times, slow};
 use crate::event::Event;
 use crate::state::{CloseReason, State};
@@ -90,6 +92,50 @@ fn r2_is_set_per_connection() {
     script.advance(secs(30 * 24 * 3600));
     assert_eq!(script.state(), State::Established);
     assert!(script.connection.info().stats.timeouts > 40_000, "it keeps trying");
+}
+
+#[test]
+fn r2_can_be_changed_during_a_silence() {
+    // req: MUST-21
+    let silent = |before: Option<Duration>, after: Option<Duration>| {
+        let mut config = config();
+        config.user_timeout(before);
+        let mut script = Script::established_plain(&config);
+        // Long after the start, so that only the silence can count.
+        script.advance(secs(1000));
+        script.write(10);
+        script.advance(secs(20));
+        script.command(|connection, _| connection.set_user_timeout(after));
+        script
+    };
+    for before in [Some(secs(300)), Some(secs(21))] {
+        let mut lifted = silent(before, None);
+        lifted.advance(secs(24 * 3600));
+        assert_eq!(lifted.state(), State::Established);
+
+        let mut moved = silent(before, Some(secs(30)));
+        moved.advance(secs(10) - ms(1));
+        assert_eq!(moved.state(), State::Established);
+        moved.advance(ms(1));
+        assert_eq!(moved.connection.close_reason(), Some(CloseReason::TimedOut));
+    }
+    // Without a limit before, it counts from the last sign of life of either end.
+    let mut limited = silent(None, Some(secs(30)));
+    limited.advance(secs(30));
+    assert_eq!(limited.connection.close_reason(), Some(CloseReason::TimedOut));
+}
+
+#[test]
+fn r2_of_a_connection_at_rest_does_not_run() {
+    // req: MUST-21
+    let mut script = Script::established_plain(&config());
+    script.command(|connection, _| connection.set_user_timeout(Some(secs(1))));
+    assert_eq!(script.connection.poll_timeout(), None);
+    // Nor does it take the place of the handshake's own limit.
+    let mut opening = Script::connect(&config());
+    opening.command(|connection, _| connection.set_user_timeout(Some(secs(1))));
+    opening.advance(secs(180) - ms(1));
+    assert_eq!(opening.state(), State::SynSent);
 }
 
 #[test]
