@@ -295,7 +295,8 @@ impl Connection {
                 if filled {
                     self.rcv.ack.owe();
                 }
-                if self.rcv.ack.on_text(seg.wire_segments(), octets, self.rcv.mss)
+                let mss = self.rcv.mss.min(self.path_mss);
+                if self.rcv.ack.on_text(seg.wire_segments(), octets, mss, seg.has(TcpFlags::PSH))
                     && !self.timers.is_armed(Timer::DelayedAck)
                 {
                     self.timers.set(Timer::DelayedAck, now + self.config.ack_delay);
@@ -311,7 +312,8 @@ impl Connection {
 
     /// Eighth: FIN, acted on once all before it has arrived (S-FIN-2, S-FIN-3).
     fn process_fin(&mut self, now: Instant, fin: Option<SeqNum>) -> ControlFlow<()> {
-        if let Some(fin) = fin.filter(|fin| self.rcv.fin.is_none() && !fin.before(self.rcv.nxt)) {
+        // A FIN below text that is here contradicts it.
+        if let Some(fin) = fin.filter(|fin| self.rcv.fin.is_none() && !fin.before(self.rcv.highest())) {
             self.rcv.fin = Some(fin);
             self.rcv.ack.owe_one();
         }

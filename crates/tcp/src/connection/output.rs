@@ -208,6 +208,9 @@ impl Connection {
             header.urgent = up.distance_from(at).min(0xffff) as u16;
         }
         header.window = self.rcv.announce(&self.config, self.agreed.rcv_shift);
+        if len > 0 {
+            self.rcv.ack.rides_on_text();
+        }
         self.note_ack_sent();
         Transmit { gso_size: if len > mss { mss as u16 } else { 0 }, ..self.transmit(header, len) }
     }
@@ -259,7 +262,12 @@ impl Connection {
 
     fn transmit_ack(&mut self, now: Instant, seq: SeqNum) -> Transmit {
         let mut header = TcpHeader { options: self.options(now), ..self.header(seq, TcpFlags::ACK) };
-        header.window = self.rcv.announce(&self.config, self.agreed.rcv_shift);
+        header.window = if self.state == State::SynReceived {
+            // No more than the SYN-ACK said, which may have to be repeated.
+            self.rcv.window_field(self.agreed.rcv_shift)
+        } else {
+            self.rcv.announce(&self.config, self.agreed.rcv_shift)
+        };
         self.note_ack_sent();
         self.transmit(header, 0)
     }

@@ -28,7 +28,7 @@ impl Connection {
                 match timer {
                     Timer::Retransmit => self.on_retransmit_timeout(now),
                     Timer::Persist => self.on_persist_timeout(),
-                    Timer::DelayedAck => self.rcv.ack.owe_one(),
+                    Timer::DelayedAck => self.on_delayed_ack_timeout(now),
                     Timer::KeepAlive => self.on_keepalive_timeout(now),
                     Timer::UserTimeout => self.give_up(),
                     Timer::Lifetime => self.finish(CloseReason::Normal),
@@ -75,6 +75,11 @@ impl Connection {
             _ => CloseReason::TimedOut,
         };
         self.finish(reason);
+    }
+
+    fn on_delayed_ack_timeout(&mut self, now: Instant) {
+        let silent = now - self.last_received >= self.config.ack_delay / 2;
+        self.rcv.ack.on_delay_over(silent);
     }
 
     /// MUST-36: a probe, or the override of silly-window avoidance.

@@ -7,6 +7,9 @@ use crate::time::Instant;
 /// Length of the period for which challenge ACKs are counted.
 const CHALLENGE_PERIOD: Duration = Duration::from_secs(5);
 
+/// Delayed ACKs in a row after which a peer that falls silent is taken to wait for them.
+const PATIENCE: u8 = 2;
+
 /// The receiver's debts of acknowledgment.
 #[derive(Debug)]
 pub(crate) struct AckPolicy {
@@ -16,6 +19,8 @@ pub(crate) struct AckPolicy {
     octets: u32,
     /// Segments that are still acknowledged at once, at the start of a connection.
     quick: u8,
+    /// Delayed ACKs in a row that found nothing to ride on, and a peer that had fallen silent meanwhile.
+    missed: u8,
     /// Challenge ACKs sent in the current period.
     challenges: u8,
     period_start: Instant,
@@ -23,7 +28,7 @@ pub(crate) struct AckPolicy {
 
 impl AckPolicy {
     pub(crate) fn new(quick: u8) -> Self {
-        Self { owed: 0, octets: 0, quick, challenges: 0, period_start: Instant::ZERO }
+        Self { owed: 0, octets: 0, quick, missed: 0, challenges: 0, period_start: Instant::ZERO }
     }
 
     /// Something arrived that every sender wants to hear of at once: a gap, a gap filled, a FIN, a duplicate.
@@ -36,9 +41,9 @@ impl AckPolicy {
         self.owed = self.owed.max(1);
     }
 
-    /// In-order text arrived: `octets` in `segments` of the wire, from a peer whose full segments hold `mss`. Whether the
-    /// delayed-ACK timer is wanted.
-    pub(crate) fn on_text(&mut self, segments: u32, octets: u32, mss: u16) -> bool {
+    /// In-order text arrived: `octets` in `segments` of the wire, from a peer whose full segments hold `mss`; `push` if it
+    /// is all that the peer has. Whether the delayed-ACK timer is wanted.
+    pub(crate) fn on_text(&mut self, segments: u32, octets: u32, mss: u16, push: bool) -> bool {
         self.octets = self.octets.saturating_add(octets);
         if self.quick > 0 {
             self.quick = self.quick.saturating_sub(segments.min(255) as u8);
@@ -46,8 +51,24 @@ impl AckPolicy {
         } else if self.octets >= 2 * u32::from(mss) {
             // SHLD-19: one ACK for two full-sized segments or as many octets, or for all of a batch (MUST-58).
             self.owe_one();
+        } else if push && self.missed >= PATIENCE {
+            // Its send buffer holds less than two segments: each of our delays is a pause of its.
+            self.owe_one();
         }
         self.owed == 0
+    }
+
+    /// The delay is over; `silent` if the peer has sent nothing in its second half.
+    pub(crate) fn on_delay_over(&mut self, silent: bool) {
+        self.owe_one();
+        self.missed = if silent { self.missed.saturating_add(1) } else { 0 };
+    }
+
+    /// The ACK leaves with text: the application answers, which is what the delay is for.
+    pub(crate) fn rides_on_text(&mut self) {
+        if self.octets > 0 {
+            self.missed = 0;
+        }
     }
 
     /// ACKs owed now.

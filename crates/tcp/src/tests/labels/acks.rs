@@ -174,6 +174,55 @@ fn no_transfer_is_paced_by_the_delayed_ack() {
     }
 }
 
+/// Pitfall 33: a peer whose send buffer holds less than two segments can do nothing but wait for each ACK.
+#[test]
+fn a_small_send_buffer_is_not_paced_by_the_delayed_ack() {
+    // req: SHLD-19
+    for (mtu, buffer) in [(9000, 4096), (1500, 2048), (1500, 1024)] {
+        let mut sender = config();
+        sender.send_buffer(buffer);
+        let mut pair = Pair::with_mtu(sender, delaying(), ms(1), mtu);
+        pair.run_for(ms(100));
+        let start = pair.now();
+        let (rounds, mut written) = (50, 0);
+        while written < rounds * buffer {
+            let room = pair.connection(Side::A).send_space();
+            pair.write(Side::A, &vec![5; room]);
+            written += room;
+            assert!(
+                pair.run_until(secs(1), |pair| pair.connection(Side::A).send_space() > 0),
+                "MTU {mtu}, buffer {buffer}"
+            );
+        }
+        // A round trip is 2 ms; two delays of 40 ms show who waits for whom.
+        let time = pair.now() - start;
+        assert!(time < ms(2 * 3 * rounds as u64 + 100), "MTU {mtu}, buffer {buffer}: {time:?}");
+    }
+}
+
+/// An application that answers, and a peer that keeps sending, are no reason to hurry.
+#[test]
+fn acks_stay_delayed_while_the_application_answers_or_the_peer_goes_on() {
+    // req: SHLD-18
+    let mut script = Script::established(&delaying());
+    let mut next = 1;
+    for round in 0..4u32 {
+        script.inject(&format!("P. {next}:{}(10) ack {}", next + 10, 1 + round * 10));
+        next += 10;
+        script.advance_ms(10);
+        script.expect_nothing();
+        script.write(10);
+        script.expect(&format!("P. {}:{}(10) ack {next}", 1 + round * 10, 11 + round * 10));
+    }
+    for _ in 0..20 {
+        script.inject(&format!("P. {next}:{}(10) ack 41", next + 10));
+        next += 10;
+        script.advance_ms(10);
+    }
+    let acks = std::iter::from_fn(|| script.next_sent()).count();
+    assert!(acks <= 6, "{acks} ACKs for 20 segments in 200 ms");
+}
+
 /// Pitfall 33: what the peer waits for is said at once.
 #[test]
 fn gaps_and_filled_gaps_are_acknowledged_at_once() {
