@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -11,7 +10,7 @@ use std::task::{Context, Poll};
 use netstack_tcp::{FourTuple, Instant, PortAllocator, Segment, SynAction, TcpConfig};
 
 use crate::error::EndCause;
-use crate::lane::{Waiter, Waiters, lock};
+use crate::lane::{Waiter, Waiters, lock, wait};
 use crate::route::{canonical, unspecified};
 use crate::stack::{Inner, Stack};
 use crate::stream::TcpStream;
@@ -129,6 +128,11 @@ impl ListenerShared {
         }
         queue.waiters.register(waiter);
         Poll::Pending
+    }
+
+    /// A future does not wait any more.
+    fn forget(&self, place: u64) {
+        lock(&self.queue).waiters.forget(place);
     }
 
     /// Ends the listener: whoever waits in `accept` gets an error, whoever was not accepted a reset.
@@ -332,7 +336,7 @@ impl TcpListener {
     ///
     /// Cancel safe: if the future is dropped before it completes, no connection is lost.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        poll_fn(|cx| self.accept_with(&Waiter::Shared(cx))).await
+        wait(|waiter| self.accept_with(waiter), |place| self.shared.forget(place)).await
     }
 
     /// Polls for the next connection. Only the task of the latest call is woken.

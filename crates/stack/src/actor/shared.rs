@@ -187,6 +187,13 @@ impl Shared {
         waiters.wake();
     }
 
+    /// A future of `poll_info` does not wait any more.
+    pub(crate) fn forget(&self, place: u64) {
+        if let Some(requests) = &mut *lock(&self.requests) {
+            requests.waiters.forget(place);
+        }
+    }
+
     /// Ready with what the actor said after `ask` was set, or with its last words once it has ended.
     pub(crate) fn poll_info(&self, waiter: &Waiter<'_, '_>, ask: bool) -> Poll<TcpInfo> {
         let mut requests = lock(&self.requests);

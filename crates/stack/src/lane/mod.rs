@@ -12,8 +12,10 @@ mod tests;
 pub(crate) use recv::{Read, RecvSide};
 pub(crate) use send::{Phase, Room, SendSide, Write};
 
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 /// Locks `mutex`. No code of ours can panic while it holds one of these locks, so a poisoned lock still guards
 /// consistent data.
@@ -21,13 +23,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Who asks: the one task behind `poll_*`, any of those behind `&self` futures, or nobody who would wait.
+/// Who asks: the one task behind `poll_*`, one of the futures over a shared reference, or nobody who would wait.
 #[derive(Debug)]
 pub(crate) enum Waiter<'a, 'b> {
     /// `AsyncRead`, `AsyncWrite` and their like: the newest caller replaces the one before.
     Poll(&'a mut Context<'b>),
-    /// A future over a shared reference, of which there may be many.
-    Shared(&'a mut Context<'b>),
+    /// A future made by [`wait`], with its place.
+    Shared(&'a mut Context<'b>, u64),
     /// A `try_*` call.
     None,
 }
@@ -36,7 +38,7 @@ pub(crate) enum Waiter<'a, 'b> {
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     slot: Option<Waker>,
-    shared: Vec<Waker>,
+    shared: Vec<(u64, Waker)>,
 }
 
 impl Waiters {
@@ -47,12 +49,19 @@ impl Waiters {
                 Some(waker) => waker.clone_from(cx.waker()),
                 slot => *slot = Some(cx.waker().clone()),
             },
-            Waiter::Shared(cx) => {
-                if !self.shared.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    self.shared.push(cx.waker().clone());
-                }
-            }
+            Waiter::Shared(cx, place) => match self.shared.iter_mut().find(|(other, _)| other == place) {
+                Some((_, waker)) => waker.clone_from(cx.waker()),
+                None => self.shared.push((*place, cx.waker().clone())),
+            },
             Waiter::None => {}
+        }
+    }
+
+    /// A future does not wait any more.
+    pub(crate) fn forget(&mut self, place: u64) {
+        self.shared.retain(|(other, _)| *other != place);
+        if self.shared.is_empty() {
+            self.shared = Vec::new();
         }
     }
 
@@ -71,8 +80,35 @@ impl Waiters {
         if let Some(waker) = self.slot {
             waker.wake();
         }
-        for waker in self.shared {
+        for (_, waker) in self.shared {
             waker.wake();
+        }
+    }
+}
+
+/// Waits until `poll` is ready, with a place of its own among the waiters. `forget` gives the place up: a future that is
+/// dropped while it waits leaves nothing behind.
+pub(crate) async fn wait<T>(mut poll: impl FnMut(&Waiter<'_, '_>) -> Poll<T>, forget: impl Fn(u64)) -> T {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut place = Place { number: NEXT.fetch_add(1, Relaxed), waits: false, forget };
+    poll_fn(|cx| {
+        let polled = poll(&Waiter::Shared(cx, place.number));
+        place.waits |= polled.is_pending();
+        polled
+    })
+    .await
+}
+
+struct Place<F: Fn(u64)> {
+    number: u64,
+    waits: bool,
+    forget: F,
+}
+
+impl<F: Fn(u64)> Drop for Place<F> {
+    fn drop(&mut self) {
+        if self.waits {
+            (self.forget)(self.number);
         }
     }
 }

@@ -182,6 +182,11 @@ impl RecvSide {
         Poll::Pending
     }
 
+    /// A future does not wait any more.
+    pub(crate) fn forget(&self, place: u64) {
+        lock(&self.lane).waiters.forget(place);
+    }
+
     /// Bytes that the application has not read.
     pub(crate) fn unread(&self) -> usize {
         lock(&self.lane).unread

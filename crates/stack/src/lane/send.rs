@@ -213,6 +213,11 @@ impl SendSide {
         }
     }
 
+    /// A future does not wait any more.
+    pub(crate) fn forget(&self, place: u64) {
+        lock(&self.lane).waiters.forget(place);
+    }
+
     /// Closes the sending half behind what was written. Tells whether this call did it; an error if the connection
     /// had ended before.
     pub(crate) fn shut(&self) -> Result<bool, EndCause> {

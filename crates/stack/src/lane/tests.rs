@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -111,15 +112,28 @@ fn shared_waiters_are_all_woken_and_stored_once() {
     let side = RecvSide::default();
     let tasks: Vec<_> = (0..3).map(|_| counter()).collect();
     for _ in 0..2 {
-        for (_, waker) in &tasks {
+        for (place, (_, waker)) in tasks.iter().enumerate() {
             let mut cx = Context::from_waker(waker);
-            assert!(side.poll_readable(&Waiter::Shared(&mut cx)).is_pending());
+            assert!(side.poll_readable(&Waiter::Shared(&mut cx, place as u64)).is_pending());
         }
     }
     side.publish(pieces(&[b"x"]));
     for (count, _) in &tasks {
         assert_eq!(count.0.load(SeqCst), 1);
     }
+}
+
+#[test]
+fn a_dropped_wait_leaves_nothing_behind() {
+    let side = RecvSide::default();
+    let (count, waker) = counter();
+    {
+        let future = wait(|waiter| side.poll_readable(waiter), |place| side.forget(place));
+        let mut future = std::pin::pin!(future);
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(Arc::strong_count(&count), 3);
+    }
+    assert_eq!(Arc::strong_count(&count), 2, "the lane holds no waker of a future that is gone");
 }
 
 #[test]
@@ -191,7 +205,7 @@ fn an_end_wakes_writers_and_says_why() {
     let _ = write(&side, b"x");
     let (count, waker) = counter();
     let mut cx = Context::from_waker(&waker);
-    assert!(side.poll_writable(&Waiter::Shared(&mut cx)).is_pending());
+    assert!(side.poll_writable(&Waiter::Shared(&mut cx, 0)).is_pending());
     side.end(EndCause::StackStopped);
     assert_eq!(count.0.load(SeqCst), 1);
     assert_eq!(write(&side, b"x"), Poll::Ready(Write::Closed(Some(EndCause::StackStopped))));

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::Inner;
 use crate::error::EndCause;
-use crate::lane::{Waiter, Waiters, lock};
+use crate::lane::{Waiter, Waiters, lock, wait};
 
 /// Tells ingress loops to end. Apart from the stack's shared part, which they hold weakly.
 #[derive(Debug, Default)]
@@ -105,14 +105,23 @@ impl Lifecycle {
         lock(&self.state).actors
     }
 
-    /// Ready when no actor runs.
-    pub(crate) fn poll_idle(&self, waiter: &Waiter<'_, '_>) -> Poll<()> {
+    /// Waits until no actor runs.
+    pub(crate) async fn idle(&self) {
+        wait(|waiter| self.poll_idle(waiter), |place| self.forget(place)).await;
+    }
+
+    fn poll_idle(&self, waiter: &Waiter<'_, '_>) -> Poll<()> {
         let mut state = lock(&self.state);
         if state.actors == 0 {
             return Poll::Ready(());
         }
         state.waiters.register(waiter);
         Poll::Pending
+    }
+
+    /// A future does not wait any more.
+    fn forget(&self, place: u64) {
+        lock(&self.state).waiters.forget(place);
     }
 
     /// No new connections from here on.

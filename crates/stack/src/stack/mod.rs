@@ -24,7 +24,6 @@ use crate::actor::{Actor, Shared, order};
 use crate::clock::Clock;
 use crate::demux::Table;
 use crate::icmp::ErrorLimiter;
-use crate::lane::Waiter;
 use crate::listener::{ListenConfig, ListenerShared, Listeners};
 use crate::route::Routes;
 use crate::secrets::Secrets;
@@ -228,7 +227,7 @@ impl Stack {
     /// Dropping the future leaves the stack closing; call it again to wait for the rest.
     pub async fn shutdown(&self) {
         self.inner.close_with(order::CLOSE);
-        std::future::poll_fn(|cx| self.inner.lifecycle.poll_idle(&Waiter::Shared(cx))).await;
+        self.inner.lifecycle.idle().await;
         self.inner.stop();
     }
 
@@ -242,9 +241,8 @@ impl Stack {
     /// Dropping the future leaves the stack closing; call it again to wait for the rest.
     pub async fn abort(&self) {
         self.inner.close_with(order::ABORT);
-        let idle = std::future::poll_fn(|cx| self.inner.lifecycle.poll_idle(&Waiter::Shared(cx)));
         // Either way the stack stops now.
-        let _ = tokio::time::timeout(ABORT_PATIENCE, idle).await;
+        let _ = tokio::time::timeout(ABORT_PATIENCE, self.inner.lifecycle.idle()).await;
         self.inner.stop();
     }
 }

@@ -1,13 +1,12 @@
 //! Opening a connection.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use netstack_tcp::FourTuple;
 
 use super::TcpStream;
-use crate::lane::{Waiter, lock};
+use crate::lane::{lock, wait};
 use crate::route::canonical;
 use crate::stack::{Inner, Origin, Stack};
 
@@ -78,7 +77,8 @@ impl TcpStream {
         let (interface, local) = choose_local(inner, local, remote)?;
         // Dropping the stream in SYN-SENT ends the attempt without a packet (S-CLOSE-2).
         let stream = Self::start(stack, interface, local, remote)?;
-        let connected = poll_fn(|cx| stream.shared.send.poll_connected(&Waiter::Shared(cx))).await;
+        let lane = &stream.shared.send;
+        let connected = wait(|waiter| lane.poll_connected(waiter), |place| lane.forget(place)).await;
         connected.map_err(|cause| cause.to_io())?;
         Ok(stream)
     }

@@ -6,7 +6,6 @@ mod split;
 mod split_owned;
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -21,7 +20,7 @@ pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 
 use crate::actor::{Shared, order};
 use crate::error::{broken_pipe, would_block};
-use crate::lane::{Read, Waiter, Write};
+use crate::lane::{Read, Waiter, Write, wait};
 
 /// A TCP connection between an address of the stack and a peer.
 ///
@@ -121,7 +120,8 @@ impl TcpStream {
     ///
     /// Cancel safe: nothing is consumed.
     pub async fn readable(&self) -> io::Result<()> {
-        poll_fn(|cx| self.shared.recv.poll_readable(&Waiter::Shared(cx))).await;
+        let lane = &self.shared.recv;
+        wait(|waiter| lane.poll_readable(waiter), |place| lane.forget(place)).await;
         Ok(())
     }
 
@@ -196,7 +196,7 @@ impl TcpStream {
     ///
     /// Cancel safe: nothing is consumed.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.peek_with(buf, &Waiter::Shared(cx))).await
+        wait(|waiter| self.peek_with(buf, waiter), |place| self.shared.recv.forget(place)).await
     }
 
     /// Polls for what can be read next. Only the task of the latest call, to this or to `poll_read`, is woken.
@@ -265,7 +265,8 @@ impl TcpStream {
     ///
     /// Cancel safe: nothing is written.
     pub async fn writable(&self) -> io::Result<()> {
-        poll_fn(|cx| self.shared.send.poll_writable(&Waiter::Shared(cx))).await;
+        let lane = &self.shared.send;
+        wait(|waiter| lane.poll_writable(waiter), |place| lane.forget(place)).await;
         Ok(())
     }
 
@@ -345,17 +346,25 @@ impl TcpStream {
     ///
     /// Cancel safe: nothing is consumed or written.
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        poll_fn(|cx| {
+        let (recv, send) = (&self.shared.recv, &self.shared.send);
+        let look = |waiter: &Waiter<'_, '_>| {
             let mut ready = Ready::EMPTY;
-            if interest.is_readable() && self.shared.recv.poll_readable(&Waiter::Shared(cx)).is_ready() {
+            if interest.is_readable() && recv.poll_readable(waiter).is_ready() {
                 ready |= Ready::READABLE;
             }
-            if interest.is_writable() && self.shared.send.poll_writable(&Waiter::Shared(cx)).is_ready() {
+            if interest.is_writable() && send.poll_writable(waiter).is_ready() {
                 ready |= Ready::WRITABLE;
             }
             if ready.is_empty() { Poll::Pending } else { Poll::Ready(Ok(ready)) }
-        })
-        .await
+        };
+        let forget = |place| {
+            recv.forget(place);
+            send.forget(place);
+        };
+        match look(&Waiter::None) {
+            Poll::Pending => wait(look, forget).await,
+            Poll::Ready(ready) => ready,
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Settings and figures of a stream.
 
-use std::future::poll_fn;
 use std::io;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use netstack_tcp::{KeepAlive, TcpInfo};
 
 use super::TcpStream;
 use crate::actor::Linger;
-use crate::lane::Waiter;
+use crate::lane::{Waiter, wait};
 
 impl TcpStream {
     /// Switches the Nagle algorithm off (`true`) or on (RFC 9293 3.7.4).
@@ -94,6 +93,8 @@ impl TcpStream {
     /// ```
     pub async fn info(&self) -> io::Result<TcpInfo> {
         let mut ask = true;
-        Ok(poll_fn(|cx| self.shared.poll_info(&Waiter::Shared(cx), std::mem::take(&mut ask))).await)
+        let shared = &self.shared;
+        let poll = |waiter: &Waiter<'_, '_>| shared.poll_info(waiter, std::mem::take(&mut ask));
+        Ok(wait(poll, |place| shared.forget(place)).await)
     }
 }
