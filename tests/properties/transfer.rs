@@ -11,7 +11,7 @@ const CASES: u64 = 10_000;
 /// Cases that must meet each situation, in a run of [`CASES`].
 const ENOUGH: usize = 100;
 
-// req: MUST-10, MUST-34, MUST-36, S-SEQ-1, S-SEQ-2, S-ACK-7
+// req: MUST-10, MUST-36, S-SEQ-1, S-SEQ-2
 #[test]
 fn bytes_read_are_bytes_written_and_both_directions_close() {
     let property = Property {

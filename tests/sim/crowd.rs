@@ -13,7 +13,6 @@ const SEEDS: u64 = 60;
 /// Far more virtual time than any case takes unless it hangs.
 const STUCK: Duration = Duration::from_secs(24 * 3_600);
 
-// req: MUST-12
 #[test]
 fn every_client_gets_its_bytes_back_and_nothing_is_left_behind() {
     let seeds = match (number("NETSTACK_SEED"), number("NETSTACK_CASES")) {
