@@ -104,10 +104,6 @@ impl Connection {
         if seg.has(TcpFlags::ACK) && self.acknowledges_syn(seg) {
             // The peer's SYN-ACK of a simultaneous open: its SYN is known, its ACK is news.
             seg.skip(1);
-            if self.syn_due {
-                // Our SYN-ACK has not left yet, and will not: an ACK stands for it.
-                self.rcv.ack.owe_one();
-            }
             return ControlFlow::Continue(());
         }
         self.update_ts_recent(now, seg.header.seq, seg);

@@ -246,11 +246,12 @@ impl Connection {
     /// The application gives up both halves. Data that it has not read turns the close into a RST, and so does data that
     /// arrives later (SHLD-3); else the close is in order, and bounded in time.
     pub fn close(&mut self, now: Instant) {
-        if self.state == State::SynSent {
-            self.finish(CloseReason::Aborted);
-            return;
+        match self.state {
+            State::Closed => return,
+            State::SynSent => return self.finish(CloseReason::Aborted),
+            _ => {}
         }
-        if self.rcv.buffered() > 0 && !matches!(self.state, State::TimeWait | State::Closed) {
+        if self.rcv.buffered() > 0 && self.state != State::TimeWait {
             // SHLD-3, in CLOSING and LAST-ACK too, where an ABORT is silent.
             self.reset_due = Some(self.ack_seq());
             self.finish(CloseReason::Aborted);
@@ -401,7 +402,7 @@ impl Connection {
             tuple: self.tuple,
             snd_nxt: self.snd.max,
             rcv_nxt: self.rcv.nxt,
-            window: (self.rcv.window() >> self.agreed.rcv_shift).min(0xffff) as u16,
+            window: self.rcv.window_field(self.agreed.rcv_shift),
             timestamps: self.agreed.timestamps,
             ts_recent: self.rcv.ts_recent,
             ts_offset: self.ts_offset,

@@ -47,6 +47,11 @@ impl Assembler {
         self.cost
     }
 
+    /// One above the highest octet held.
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.runs.last_key_value().map(|(_, run)| run.end)
+    }
+
     /// Takes `data` at `offset`, as far as `budget` allows; of what is held already the first copy stays.
     pub(crate) fn insert(&mut self, offset: u64, data: &Bytes, budget: usize) -> Inserted {
         let end = offset + data.len() as u64;
@@ -140,7 +145,8 @@ impl Assembler {
 
     /// The blocks to report, the one that changed last first; behind those remembered the others (R2018-5).
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let recent = self.recent.iter().flatten().filter_map(|start| Some((*start, self.runs.get(start)?.end)));
+        let recent =
+            self.recent.iter().flatten().filter_map(|start| Some((*start, self.runs.get(start)?.end)));
         let others = self.runs.iter().filter(|(start, _)| !self.recent.contains(&Some(**start)));
         recent.chain(others.map(|(start, run)| (*start, run.end)))
     }

@@ -100,6 +100,11 @@ impl RecvHalf {
         self.adv.distance_from(self.nxt)
     }
 
+    /// The window field that repeats what was announced.
+    pub(crate) fn window_field(&self, shift: u8) -> u16 {
+        (self.window() >> shift).min(0xffff) as u16
+    }
+
     /// Octets the application has yet to consume.
     pub(crate) fn buffered(&self) -> u32 {
         self.ready_len + self.unread
@@ -179,6 +184,11 @@ impl RecvHalf {
         self.ready = VecDeque::new();
         self.ready_len = 0;
         self.out_of_order = None;
+    }
+
+    /// One above the highest octet received, in order or not.
+    pub(crate) fn highest(&self) -> SeqNum {
+        self.out_of_order.as_deref().and_then(Assembler::end).map_or(self.nxt, |end| self.seq_at(end))
     }
 
     /// Whether `fin` is the next thing in the stream; then steps over it.

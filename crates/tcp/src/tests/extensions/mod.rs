@@ -3,13 +3,17 @@
 mod attacks;
 mod congestion;
 mod identity;
+mod invariants;
 mod new_reno;
 mod rtt;
 mod sack;
 mod time_wait;
 mod timestamps;
+mod transfers;
 
 use core::time::Duration;
+
+use proptest::test_runner::Config;
 
 use crate::config::TcpConfig;
 use crate::testing::Script;
@@ -62,4 +66,9 @@ fn connected_after(config: &TcpConfig, rtt: Duration) -> Script {
 /// The peer acknowledges up to `ack`.
 fn ack(script: &mut Script, ack: u32) {
     script.inject(&format!(". 1:1(0) ack {ack} win 65535"));
+}
+
+/// Property tests run `usual` cases, or as many as `PROPTEST_CASES` says.
+fn cases(usual: u32) -> Config {
+    if std::env::var_os("PROPTEST_CASES").is_some() { Config::default() } else { Config::with_cases(usual) }
 }
