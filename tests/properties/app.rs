@@ -10,19 +10,19 @@ use crate::plan::{Close, Pace, Script};
 
 /// How far an application is.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
-    pub written: u64,
-    pub read: u64,
+pub(crate) struct Progress {
+    pub(crate) written: u64,
+    pub(crate) read: u64,
     /// It has seen the end of file.
-    pub eof: bool,
+    pub(crate) eof: bool,
     /// When it was opened and when it saw the end of file.
-    pub span: Option<(Instant, Instant)>,
+    pub(crate) span: Option<(Instant, Instant)>,
     /// It has closed its sending half at least.
-    pub closed: bool,
+    pub(crate) closed: bool,
 }
 
 #[derive(Debug)]
-pub struct Scripted {
+pub(crate) struct Scripted {
     script: Script,
     rng: SimRng,
     out: Pattern,
@@ -42,7 +42,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    pub fn new(side: Side, script: Script) -> Self {
+    pub(crate) fn new(side: Side, script: Script) -> Self {
         Self {
             rng: SimRng::new(script.seed, 0),
             script,
@@ -62,11 +62,11 @@ impl Scripted {
     }
 
     /// What went wrong so far.
-    pub fn fault(&self) -> Option<&str> {
+    pub(crate) fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
     }
 
-    pub fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> Progress {
         let span = self.opened.zip(self.eof_at);
         Progress { written: self.written, read: self.read, eof: self.eof, span, closed: self.closed }
     }
@@ -107,7 +107,8 @@ impl Scripted {
 
     fn check(&mut self, data: &Bytes) {
         if let Some(at) = self.into.mismatch(self.read, data) {
-            self.fault.get_or_insert(format!("the byte read at offset {at} is not the one written there"));
+            self.fault
+                .get_or_insert_with(|| format!("the byte read at offset {at} is not the one written there"));
         }
         self.read += data.len() as u64;
     }
@@ -123,7 +124,7 @@ impl Scripted {
             let len = limit.min(self.script.total - self.written);
             let written = socket.write(self.out.piece(self.written, len));
             if written == 0 {
-                self.fault.get_or_insert("a write took nothing though there was room".to_owned());
+                self.fault.get_or_insert_with(|| "a write took nothing though there was room".to_owned());
                 return;
             }
             self.written += written as u64;

@@ -17,19 +17,19 @@ const STEPS: u64 = 3_000_000;
 const LIMIT: Instant = Instant::from_nanos(48 * 3_600 * 1_000_000_000);
 
 /// A pair as the cases use it.
-pub type CasePair<O> = Pair<Scripted, Scripted, O>;
+pub(crate) type CasePair<O> = Pair<Scripted, Scripted, O>;
 
 /// A property: how a case is made of a seed, and what must hold once it has run.
-pub struct Property<T> {
+pub(crate) struct Property<T> {
     /// The name of the test, for the line that tells how to run a case again.
-    pub name: &'static str,
-    pub make: fn(u64) -> Case,
-    pub judge: fn(&Case, &CasePair<Monitor>) -> Result<T, String>,
+    pub(crate) name: &'static str,
+    pub(crate) make: fn(u64) -> Case,
+    pub(crate) judge: fn(&Case, &CasePair<Monitor>) -> Result<T, String>,
 }
 
 impl<T: Send> Property<T> {
     /// Runs the cases of the seeds below `cases`, or those that the environment asks for, and gives what `judge` found.
-    pub fn check(&self, cases: u64) -> Vec<T> {
+    pub(crate) fn check(&self, cases: u64) -> Vec<T> {
         if let Some(seed) = number("NETSTACK_SEED") {
             return vec![self.replay(seed)];
         }
@@ -71,7 +71,10 @@ impl<T: Send> Property<T> {
         }))
         .unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
-            Err(format!("panicked: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?")))
+            Err(format!(
+                "panicked: {}",
+                text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?")
+            ))
         })
     }
 
@@ -114,7 +117,7 @@ fn pair<O: Observer>(case: &Case, observer: O) -> CasePair<O> {
 /// Runs a pair until nothing is left to happen.
 fn drive<O: Observer>(pair: &mut CasePair<O>, fault: impl Fn(&O) -> Option<&str>) -> Result<(), String> {
     while let Some(now) = pair.step() {
-        let first = fault(pair.observer()).or(pair.app_a().fault()).or(pair.app_b().fault());
+        let first = fault(pair.observer()).or_else(|| pair.app_a().fault()).or_else(|| pair.app_b().fault());
         if let Some(fault) = first {
             return Err(format!("at {} ns: {fault}", now.as_nanos()));
         }
@@ -126,7 +129,7 @@ fn drive<O: Observer>(pair: &mut CasePair<O>, fault: impl Fn(&O) -> Option<&str>
 }
 
 /// How far both ends are, for the text of a fault.
-pub fn progress<O: Observer>(pair: &CasePair<O>) -> String {
+pub(crate) fn progress<O: Observer>(pair: &CasePair<O>) -> String {
     let end = |side, app: &Scripted| {
         let endpoint = pair.endpoint(side);
         format!("{side}: {:?} {:?} {:?}", endpoint.state(), endpoint.close_reason(), app.progress())

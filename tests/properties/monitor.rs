@@ -10,7 +10,7 @@ use crate::pattern::Pattern;
 
 /// Situations that enough cases must meet for the run to mean something.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Met {
+pub(crate) enum Met {
     Rto,
     FastRetransmit,
     ZeroWindow,
@@ -21,7 +21,7 @@ pub enum Met {
 }
 
 impl Met {
-    pub const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Rto,
         Self::FastRetransmit,
         Self::ZeroWindow,
@@ -33,7 +33,7 @@ impl Met {
 }
 
 #[derive(Debug)]
-pub struct Monitor {
+pub(crate) struct Monitor {
     halves: [Half; 2],
     met: [bool; Met::ALL.len()],
     fault: Option<String>,
@@ -77,16 +77,16 @@ impl Half {
 }
 
 impl Monitor {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { halves: [Half::new(Side::A), Half::new(Side::B)], met: [false; 7], fault: None }
     }
 
     /// The first broken invariant.
-    pub fn fault(&self) -> Option<&str> {
+    pub(crate) fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
     }
 
-    pub fn has_met(&self, met: Met) -> bool {
+    pub(crate) fn has_met(&self, met: Met) -> bool {
         self.met[met as usize]
     }
 

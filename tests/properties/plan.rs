@@ -11,7 +11,7 @@ use netstack_wire::SeqNum;
 
 /// How an application goes about reading or writing.
 #[derive(Clone, Debug)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// At once, in pieces of up to so many bytes.
     Greedy { piece: u64 },
     /// A piece of up to so many bytes, then a pause of up to so long.
@@ -22,7 +22,7 @@ pub enum Pace {
 
 /// When an application closes, once it has written everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Close {
+pub(crate) enum Close {
     /// Shuts its half down at once.
     Shutdown,
     /// Shuts its half down this long after the handshake, or at once if that has passed.
@@ -39,31 +39,30 @@ pub enum Close {
 
 /// What the application on one end does.
 #[derive(Clone, Debug)]
-pub struct Script {
-    pub seed: u64,
-    pub total: u64,
-    pub write: Pace,
-    pub read: Pace,
-    pub close: Close,
+pub(crate) struct Script {
+    pub(crate) seed: u64,
+    pub(crate) total: u64,
+    pub(crate) write: Pace,
+    pub(crate) read: Pace,
+    pub(crate) close: Close,
 }
 
 /// One case.
 #[derive(Clone, Debug)]
-pub struct Case {
-    pub seed: u64,
+pub(crate) struct Case {
     /// The least round-trip time of a [`clean`](Self::clean) case.
-    pub round_trip: Duration,
-    pub pair: PairConfig,
-    pub a: Script,
-    pub b: Script,
+    pub(crate) round_trip: Duration,
+    pub(crate) pair: PairConfig,
+    pub(crate) a: Script,
+    pub(crate) b: Script,
 }
 
 /// Cases that must be over this many bytes in one direction: 30 %.
-pub const LARGE: u64 = 256 * 1024;
+pub(crate) const LARGE: u64 = 256 * 1024;
 
 impl Case {
     /// The case of `seed`.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut rng = SimRng::new(seed, 0x100);
         let rng = &mut rng;
         let small_buffers = rng.one_in(4);
@@ -72,11 +71,11 @@ impl Case {
         let mut b = script(rng);
         sizes(rng, &mut a, &mut b);
         closing(rng, &mut a, &mut b);
-        Self { seed, round_trip: Duration::ZERO, pair, a, b }
+        Self { round_trip: Duration::ZERO, pair, a, b }
     }
 
     /// The case of `seed` in which one application, or both, leaves before the end.
-    pub fn abrupt(seed: u64) -> Self {
+    pub(crate) fn abrupt(seed: u64) -> Self {
         let mut case = Self::new(seed);
         let mut rng = SimRng::new(seed, 0x200);
         let both = rng.one_in(4);
@@ -103,7 +102,7 @@ impl Case {
     }
 
     /// The case of `seed` over links that only delay, with default timers and applications that never pause.
-    pub fn clean(seed: u64) -> Self {
+    pub(crate) fn clean(seed: u64) -> Self {
         let mut case = Self::new(seed);
         let mut rng = SimRng::new(seed, 0x300);
         let delay = Duration::from_micros([10, 300, 5_000, 50_000][rng.below(4) as usize]);
@@ -131,7 +130,7 @@ impl Case {
     }
 
     /// The same case with half the bytes; `None` if there is nothing left to halve.
-    pub fn halved(&self) -> Option<Self> {
+    pub(crate) fn halved(&self) -> Option<Self> {
         let mut half = self.clone();
         half.a.total /= 2;
         half.b.total /= 2;

@@ -38,13 +38,13 @@ fn bytes_read_are_bytes_written_and_both_directions_close() {
 }
 
 /// What one good case has met.
-pub struct Outcome {
+pub(crate) struct Outcome {
     large: bool,
     packets: u64,
-    pub met: [bool; Met::ALL.len()],
+    pub(crate) met: [bool; Met::ALL.len()],
 }
 
-pub fn everything_arrived(case: &Case, pair: &CasePair<Monitor>) -> Result<Outcome, String> {
+pub(crate) fn everything_arrived(case: &Case, pair: &CasePair<Monitor>) -> Result<Outcome, String> {
     let ends = [
         (Side::A, pair.app_a(), case.a.total, case.b.total),
         (Side::B, pair.app_b(), case.b.total, case.a.total),

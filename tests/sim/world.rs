@@ -8,17 +8,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_netstack::{Stack, TcpConfig, TcpListener, TcpStream};
 
 /// The address that servers listen on.
-pub const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 7);
+pub(crate) const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 7);
 
-pub struct World {
-    pub client: Stack,
-    pub server: Stack,
-    pub wire: Wire,
+pub(crate) struct World {
+    pub(crate) client: Stack,
+    pub(crate) server: Stack,
+    pub(crate) wire: Wire,
 }
 
 impl World {
     /// Both directions of the link are as `path` says; every random decision comes from `seed`.
-    pub fn new(seed: u64, path: &LinkConfig, tcp: &TcpConfig) -> Self {
+    pub(crate) fn new(seed: u64, path: &LinkConfig, tcp: &TcpConfig) -> Self {
         let (a, b, wire) = pair(seed, 1500, path, path);
         let client = Stack::builder().device(a).address("192.0.2.1/24".parse().unwrap());
         let server = Stack::builder().device(b).address("192.0.2.2/24".parse().unwrap());
@@ -30,7 +30,7 @@ impl World {
     }
 
     /// Starts the echo service (RFC 862) on [`SERVER`].
-    pub async fn serve_echo(&self) {
+    pub(crate) async fn serve_echo(&self) {
         let listener = TcpListener::bind(&self.server, SERVER).await.unwrap();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
