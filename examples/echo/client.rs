@@ -11,6 +11,7 @@ use tokio_netstack::{Stack, TcpStream};
 use crate::pattern::Pattern;
 use crate::services::chargen_round;
 use crate::text::{grouped, hex};
+use crate::timeline::Timeline;
 
 const BUFFER: usize = 256 * 1024;
 
@@ -19,13 +20,6 @@ const BUFFER: usize = 256 * 1024;
 pub(crate) enum Client {
     Kernel,
     Stack(Stack),
-}
-
-/// When the client ends its direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HalfClose {
-    BeforeReading,
-    AfterReading,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -49,30 +43,31 @@ impl Client {
         })
     }
 
-    /// Connects, sends, reads back, compares, and closes its half as `half_close` says; with a `pause`
-    /// before the transfer and after it, so that each phase is seen by itself.
-    pub(crate) async fn echo(
+    /// Connects, sends, reads back, compares, and closes its half; in steps, each once the wire is quiet after
+    /// the one before.
+    pub(crate) async fn echo_in_steps(
         self,
         server: SocketAddr,
         bytes: usize,
-        pause: Duration,
-        half_close: HalfClose,
+        wire: Timeline,
     ) -> io::Result<()> {
-        let mut sent = vec![0; bytes];
-        Pattern::new(1).fill(&mut sent);
-        let mut returned = vec![0; bytes];
+        let sent = some_bytes(bytes);
         let mut stream = self.connect(server).await?;
-        tokio::time::sleep(pause).await;
+        wire.quiet().await;
         stream.write_all(&sent).await?;
-        if half_close == HalfClose::BeforeReading {
-            stream.shutdown().await?;
-        }
-        stream.read_exact(&mut returned).await?;
-        check(returned == sent, || format!("the {bytes} bytes that came back are not those that were sent"))?;
-        tokio::time::sleep(pause).await;
-        if half_close == HalfClose::AfterReading {
-            stream.shutdown().await?;
-        }
+        read_back(&mut stream, &sent).await?;
+        wire.quiet().await;
+        stream.shutdown().await?;
+        read_end(&mut stream).await
+    }
+
+    /// Connects, sends, closes its half, and only then reads back and compares.
+    pub(crate) async fn echo_after_end(self, server: SocketAddr, bytes: usize) -> io::Result<()> {
+        let sent = some_bytes(bytes);
+        let mut stream = self.connect(server).await?;
+        stream.write_all(&sent).await?;
+        stream.shutdown().await?;
+        read_back(&mut stream, &sent).await?;
         read_end(&mut stream).await
     }
 
@@ -85,12 +80,12 @@ impl Client {
     }
 
     /// Reads the line of the daytime service; closes second.
-    pub(crate) async fn daytime(self, server: SocketAddr, pause: Duration) -> io::Result<String> {
+    pub(crate) async fn daytime(self, server: SocketAddr, wire: Timeline) -> io::Result<String> {
         let mut stream = self.connect(server).await?;
         let mut line = String::new();
         stream.read_to_string(&mut line).await?;
         check(line.ends_with("\r\n"), || format!("the daytime service answered {line:?}"))?;
-        tokio::time::sleep(pause).await;
+        wire.quiet().await;
         stream.shutdown().await?;
         Ok(line.trim_end().to_owned())
     }
@@ -140,6 +135,20 @@ impl Client {
         check(received == bytes, || format!("{} of {} bytes came back", grouped(received), grouped(bytes)))?;
         Ok(Measured { bytes, took, sent, returned: hex(&hash.finalize()) })
     }
+}
+
+fn some_bytes(count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    Pattern::new(1).fill(&mut bytes);
+    bytes
+}
+
+async fn read_back(stream: &mut dyn Stream, sent: &[u8]) -> io::Result<()> {
+    let mut returned = vec![0; sent.len()];
+    stream.read_exact(&mut returned).await?;
+    check(returned == sent, || {
+        format!("the {} bytes that came back are not those that were sent", sent.len())
+    })
 }
 
 /// Reads the end of the stream, and complains of anything in front of it.

@@ -4,13 +4,12 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use netstack_device::netns;
 use netstack_wire::tcp::TcpFlags;
 use tokio::runtime::{Builder, Handle};
 
-use crate::client::{Client, HalfClose};
+use crate::client::Client;
 use crate::ladder;
 use crate::services::{CHARGEN, DAYTIME, DISCARD, ECHO};
 use crate::stage::{CLIENT_V4, SERVER_V4, SERVER_V6, Stage};
@@ -18,8 +17,6 @@ use crate::states;
 use crate::text::{grouped, wrapped};
 use crate::timeline::{Row, Timeline, rows};
 
-/// Between the client's steps, so that each is seen by itself.
-const PAUSE: Duration = Duration::from_millis(100);
 const LADDER_BYTES: usize = 10_000;
 const SERVICE_BYTES: usize = 1_000_000;
 /// Fewer than the buffers on the way hold: nothing is read before all is sent.
@@ -53,8 +50,10 @@ fn play(private: io::Result<()>, timeline: Timeline) -> io::Result<()> {
         let stage = match stage {
             Ok(stage) => stage,
             Err(error) => {
-                println!("The kernel cannot be the client here: {error}.\n");
-                println!("The same follows between two stacks in this process, over a device in memory.\n");
+                println!(
+                    "{}",
+                    wrapped(&format!("The kernel cannot be the client here: {error}.\n{FALL_BACK}"), "")
+                );
                 Stage::in_memory(timeline).await?
             }
         };
@@ -89,8 +88,7 @@ impl Show {
     {
         self.stage.timeline.record();
         let outcome = self.client(future).await;
-        // The last ACK may still be on its way.
-        tokio::time::sleep(PAUSE).await;
+        self.stage.timeline.quiet().await;
         let rows = rows(&self.stage.timeline.take(), server);
         Ok((outcome?, rows))
     }
@@ -98,11 +96,11 @@ impl Show {
     async fn step_by_step(&self) -> io::Result<()> {
         let server = SocketAddr::new(SERVER_V4, ECHO);
         let (client, name) = (self.stage.client.clone(), self.stage.client_name());
-        let (_, rows) =
-            self.recorded(server, client.echo(server, LADDER_BYTES, PAUSE, HalfClose::AfterReading)).await?;
+        let wire = self.stage.timeline.clone();
+        let (_, rows) = self.recorded(server, client.echo_in_steps(server, LADDER_BYTES, wire)).await?;
         let (opening, transfer, closing) = phases(&rows)?;
 
-        println!("{}", wrapped(INTRODUCTION, ""));
+        println!("{}", wrapped(&format!("{}\n\n{INTRODUCTION}", self.stage.scene()), ""));
         println!("{}", ladder::heading(&format!("{name}, {CLIENT_V4}"), "this stack", server));
         println!("{}", ladder::idle("CLOSED", "LISTEN"));
         print_lines(&ladder::rungs(opening));
@@ -130,7 +128,8 @@ impl Show {
         let client = || self.stage.client.clone();
 
         let server = at(SERVER_V4, DAYTIME);
-        let (line, rows) = self.recorded(server, client().daytime(server, PAUSE)).await?;
+        let (line, rows) =
+            self.recorded(server, client().daytime(server, self.stage.timeline.clone())).await?;
         let (_, _, closing) = phases(&rows)?;
         println!(
             "{}",
@@ -147,34 +146,35 @@ impl Show {
         println!("discard   took {bytes} bytes and gave none back");
         self.client(client().chargen(at(SERVER_V4, CHARGEN), SERVICE_BYTES)).await?;
         println!("chargen   sent {bytes} characters, each the right one, until the client left");
-        let (server, bytes) = (at(SERVER_V6, ECHO), HALF_CLOSE_BYTES);
-        let echo = client().echo(server, bytes, Duration::ZERO, HalfClose::BeforeReading);
-        self.client(echo).await?;
+        let bytes = HALF_CLOSE_BYTES;
+        self.client(client().echo_after_end(at(SERVER_V6, ECHO), bytes)).await?;
         println!("echo      over IPv6: {} bytes came back after the client's FIN", grouped(bytes as u64));
         println!();
         Ok(())
     }
 
     async fn long_echo(&self) -> io::Result<()> {
-        println!("echo of {} bytes ({}) ...", grouped(LONG), self.stage.conditions());
+        println!("echo of {} bytes: {} ...", grouped(LONG), self.stage.conditions());
         let client = self.stage.client.clone();
         let measured = self.client(client.measure(SocketAddr::new(SERVER_V4, ECHO), LONG)).await?;
         let seconds = measured.took.as_secs_f64();
         let rate = measured.bytes as f64 * 8.0 / 1e9 / seconds;
-        println!("          {seconds:.2} s, {rate:.2} Gbit/s in each direction at once");
-        println!("          sha256 sent     {}", measured.sent);
-        println!("          sha256 returned {}", measured.returned);
+        println!("{seconds:.2} s, {rate:.2} Gbit/s there and as much back at the same time; sha256:");
+        println!("sent      {}", measured.sent);
+        println!("returned  {}", measured.returned);
         if measured.sent != measured.returned {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the checksums differ"));
         }
-        println!("          equal");
+        println!("equal");
         Ok(())
     }
 }
 
 const INDENT: &str = "               ";
 
-const INTRODUCTION: &str = "One connection to the echo service of this process: each segment as it passed the \
+const FALL_BACK: &str = "So the same is shown between two stacks in this process, over a device in memory.\n";
+
+const INTRODUCTION: &str = "One connection to the echo service (port 7) follows, each segment as it passed the \
      device, with the state of both ends beside it. Time runs down. Sequence and acknowledgment numbers \
      count from each end's first.\n";
 

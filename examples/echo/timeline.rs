@@ -1,11 +1,17 @@
 //! What happened on the wire and in the stack, in one order: segments as a device saw them, and the
 //! changes of state that the stack reports.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use netstack_wire::tcp::TcpHeader;
+use netstack_wire::SeqNum;
+use netstack_wire::tcp::{TcpFlags, TcpHeader};
+
+/// Longer than an ACK is delayed.
+const QUIET: Duration = Duration::from_millis(150);
 
 /// A record that is written to only while it is [recording](Self::record).
 #[derive(Clone, Debug, Default)]
@@ -61,6 +67,19 @@ impl Timeline {
         std::mem::take(&mut *self.entries())
     }
 
+    /// Waits until nothing has happened for a while: on a busy machine a step may take its time.
+    pub(crate) async fn quiet(&self) {
+        let mut seen = usize::MAX;
+        loop {
+            let now = self.entries().len();
+            if now == seen {
+                return;
+            }
+            seen = now;
+            tokio::time::sleep(QUIET).await;
+        }
+    }
+
     /// Adds a segment, whose place in the order is now, and returns that place.
     pub(crate) fn segment(&self, captured: Captured) -> usize {
         let mut entries = self.entries();
@@ -106,64 +125,104 @@ pub(crate) struct Row {
     pub(crate) server_state: String,
 }
 
-/// The segments of the connections to `server`, with both ends' states.
+/// The segments of the connection to `server`, with both ends' states.
 ///
-/// The end that sent a segment is shown in the state in which it sent it; the end that received it, in
-/// the state that this brought about: the first change before anything else passed the wire.
+/// The states are those that were reported; which segment brought one about is told by RFC 9293's rules,
+/// since a report may come when the next segment has passed already. A sender is shown in the state in which
+/// it sent, a receiver in the state that the segment brought about.
 pub(crate) fn rows(entries: &[Entry], server: SocketAddr) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let (mut client_isn, mut server_isn) = (None, None);
-    for (place, entry) in entries.iter().enumerate() {
-        let Entry::Segment(captured) = entry else { continue };
-        let from_client = captured.dst == server;
-        if !from_client && captured.src != server {
-            continue;
-        }
-        let client = if from_client { captured.src } else { captured.dst };
-        let (own, other) =
-            if from_client { (&mut client_isn, &mut server_isn) } else { (&mut server_isn, &mut client_isn) };
-        let first = *own.get_or_insert(captured.header.seq);
-        let client_state = match captured.client_state {
-            Some(state) => state.to_owned(),
-            None => state_at(entries, place, client, from_client),
-        };
-        rows.push(Row {
-            from_client,
-            header: captured.header,
-            payload_len: captured.payload_len,
-            seq: captured.header.seq.distance_from(first),
-            ack: other.map_or(0, |isn| captured.header.ack.distance_from(isn)),
-            client_state,
-            server_state: state_at(entries, place, server, !from_client),
-        });
-    }
-    rows
+    let segments = || {
+        entries.iter().enumerate().filter_map(|(place, entry)| match entry {
+            Entry::Segment(captured) => Some((place, captured)),
+            _ => None,
+        })
+    };
+    let client_of = |captured: &Captured| if captured.dst == server { captured.src } else { captured.dst };
+    let Some(client) = segments().map(|(_, captured)| client_of(captured)).next() else { return Vec::new() };
+    let mut client = End::new(client, entries);
+    let mut server = End::new(server, entries);
+    segments()
+        .filter_map(|(place, captured)| {
+            let from_client = captured.src == client.local && captured.dst == server.local;
+            let from_server = captured.src == server.local && captured.dst == client.local;
+            let (sender, receiver) = match (from_client, from_server) {
+                (true, _) => (&mut client, &mut server),
+                (_, true) => (&mut server, &mut client),
+                _ => return None,
+            };
+            let header = captured.header;
+            let seq = header.seq.distance_from(*sender.isn.get_or_insert(header.seq));
+            let ack = receiver.isn.map_or(0, |isn| header.ack.distance_from(isn));
+            sender.sent(place, seq, captured);
+            receiver.received(ack, captured);
+            let client_state = captured.client_state.unwrap_or(&client.state).to_owned();
+            let server_state = server.state.clone();
+            let payload_len = captured.payload_len;
+            Some(Row { from_client, header, payload_len, seq, ack, client_state, server_state })
+        })
+        .collect()
 }
 
-/// The state of the end at `local` once the segment at `place` was sent, or received.
-fn state_at(entries: &[Entry], place: usize, local: SocketAddr, sent: bool) -> String {
-    let change = |entry: &Entry| match entry {
-        Entry::Change(change) if change.local == local => Some(change.clone()),
-        _ => None,
-    };
-    let (before, after) = (&entries[..place], &entries[place + 1..]);
-    let brought_about = || {
-        let until = after.iter().position(|entry| matches!(entry, Entry::Segment(_))).unwrap_or(after.len());
-        after[..until].iter().find_map(change).map(|change| change.to)
-    };
-    (!sent)
-        .then(brought_about)
-        .flatten()
-        .or_else(|| before.iter().rev().find_map(change).map(|change| change.to))
-        // Nothing has changed yet: it is what the first change leads away from.
-        .or_else(|| after.iter().find_map(change).map(|change| change.from))
-        .unwrap_or_else(|| "?".to_owned())
+/// One end on its way through the states.
+struct End {
+    local: SocketAddr,
+    isn: Option<SeqNum>,
+    /// What acknowledges its FIN, once that was sent.
+    fin_acked_by: Option<u32>,
+    state: String,
+    /// The changes still to come, each with its place in the order.
+    changes: VecDeque<(usize, Change)>,
+}
+
+impl End {
+    fn new(local: SocketAddr, entries: &[Entry]) -> Self {
+        let changes: VecDeque<_> = entries
+            .iter()
+            .enumerate()
+            .filter_map(|(place, entry)| match entry {
+                Entry::Change(change) if change.local == local => Some((place, change.clone())),
+                _ => None,
+            })
+            .collect();
+        // A connection is made in its first state, which no change leads to.
+        let state = changes.front().map_or_else(|| "?".to_owned(), |(_, first)| first.from.clone());
+        Self { local, isn: None, fin_acked_by: None, state, changes }
+    }
+
+    /// What was reported before the segment left, led to it.
+    fn sent(&mut self, place: usize, seq: u32, captured: &Captured) {
+        self.advance_while(|at, _| at < place);
+        if captured.header.flags.contains(TcpFlags::FIN) {
+            self.fin_acked_by = Some(seq + captured.payload_len as u32 + 1);
+        }
+    }
+
+    fn received(&mut self, ack: u32, captured: &Captured) {
+        let flags = captured.header.flags;
+        let fin_acked = flags.contains(TcpFlags::ACK) && self.fin_acked_by.is_some_and(|by| ack >= by);
+        let explains = |change: &Change| match change.to.as_str() {
+            "ESTABLISHED" => flags.contains(TcpFlags::ACK),
+            "CLOSE-WAIT" | "CLOSING" => flags.contains(TcpFlags::FIN),
+            "FIN-WAIT-2" => fin_acked,
+            "TIME-WAIT" => flags.contains(TcpFlags::FIN) || (change.from == "CLOSING" && fin_acked),
+            "CLOSED" => fin_acked || flags.contains(TcpFlags::RST),
+            _ => false,
+        };
+        self.advance_while(|_, change| explains(change));
+    }
+
+    fn advance_while(&mut self, holds: impl Fn(usize, &Change) -> bool) {
+        while self.changes.front().is_some_and(|(at, change)| holds(*at, change))
+            && let Some((_, change)) = self.changes.pop_front()
+        {
+            self.state = change.to;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use netstack_wire::SeqNum;
-    use netstack_wire::tcp::{TcpFlags, TcpOptions};
+    use netstack_wire::tcp::TcpOptions;
 
     use super::*;
 
@@ -219,6 +278,23 @@ mod tests {
             shown,
             expected.map(|(seq, ack, client, server)| (seq, ack, client.into(), server.into()))
         );
+    }
+
+    #[test]
+    fn a_late_report_belongs_to_the_segment_that_explains_it() {
+        let (_, server) = addresses();
+        let fin = TcpFlags::FIN | TcpFlags::ACK;
+        let entries = [
+            change(true, "ESTABLISHED", "FIN-WAIT-1"),
+            segment(true, fin, 100, 500),
+            segment(false, TcpFlags::ACK, 500, 101),
+            segment(false, fin, 500, 101),
+            change(true, "FIN-WAIT-1", "FIN-WAIT-2"),
+            change(true, "FIN-WAIT-2", "TIME-WAIT"),
+            segment(true, TcpFlags::ACK, 101, 501),
+        ];
+        let shown: Vec<_> = rows(&entries, server).into_iter().map(|row| row.client_state).collect();
+        assert_eq!(shown, ["FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "TIME-WAIT"]);
     }
 
     #[test]
