@@ -23,7 +23,7 @@ const TABLE: &str = include_str!("../../../../docs/states.md");
 const NOTHING: &str = "—";
 
 /// Every event of the table, in its order.
-const EVENTS: [&str; 18] = [
+const EVENTS: [&str; 19] = [
     "SYN",
     "SYN-ACK",
     "ACK of our SYN",
@@ -33,6 +33,7 @@ const EVENTS: [&str; 18] = [
     "FIN with ACK of ours",
     "data and FIN",
     "RST at RCV.NXT",
+    "RST with ACK of ours",
     "RST elsewhere in the window",
     "write",
     "shutdown_write",
@@ -120,6 +121,7 @@ fn segment_of(state: State, event: &str) -> Option<String> {
         "FIN with ACK of ours" => format!("F. {fin}:{fin}(0) ack {ours}"),
         "data and FIN" => format!("F{dot} {next}:{}(10){ack}", next + 10),
         "RST at RCV.NXT" => format!("R {next}:{next}(0)"),
+        "RST with ACK of ours" => format!("R. {next}:{next}(0) ack {ours}"),
         "RST elsewhere in the window" => format!("R {0}:{0}(0)", next + 5),
         _ => return None,
     })

@@ -91,6 +91,28 @@ fn reordered_before_data() {
 }
 
 #[test]
+fn contradicted_by_text() {
+    // What a broken peer sends first counts: text beyond a FIN is dropped, and so is a FIN below text.
+    // req: S-FIN-3
+    for late in ["P. 11:21(10)", "P. 16:21(5)"] {
+        let mut script = reach(State::Established);
+        script.inject("F. 11:11(0) ack 1");
+        script.inject(&format!("{late} ack 1"));
+        script.inject("P. 6:21(15) ack 1");
+        script.inject("P. 1:6(5) ack 1");
+        assert_eq!((script.octets_read(), script.state()), (10, State::CloseWait), "{late}");
+    }
+    let mut script = reach(State::Established);
+    script.inject("P. 11:21(10) ack 1");
+    script.inject("F. 11:11(0) ack 1");
+    script.inject("P. 1:11(10) ack 1");
+    assert_eq!((script.octets_read(), script.state()), (20, State::Established));
+    assert!(!script.connection.peer_closed());
+    script.inject("F. 21:21(0) ack 1");
+    assert_eq!(script.state(), State::CloseWait);
+}
+
+#[test]
 fn into_a_closed_window() {
     // A FIN alone needs no room; text with it does.
     // req: S-SEQ-3, S-FIN-2

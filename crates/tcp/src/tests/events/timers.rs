@@ -131,6 +131,26 @@ fn a_silent_peer_keeps_no_closed_connection() {
 }
 
 #[test]
+fn a_peer_that_acknowledges_the_fin_and_then_is_silent_keeps_no_closed_connection() {
+    // Pitfall 37: the minute counts from the ACK of the FIN.
+    for state in [State::Established, State::SynReceived] {
+        let mut script = reach(state);
+        script.close();
+        script.inject(". 1:1(0) ack 1");
+        script.advance(Duration::from_millis(50));
+        script.inject(". 1:1(0) ack 2");
+        assert_eq!(script.state(), State::FinWait2);
+        script.forget_sent();
+        script.advance(Duration::from_secs(60) - Duration::from_nanos(1));
+        assert_eq!(script.state(), State::FinWait2);
+        script.advance(Duration::from_nanos(1));
+        assert_eq!(script.connection.close_reason(), Some(CloseReason::Normal));
+        assert_eq!(script.connection.poll_timeout(), None);
+        script.expect_nothing();
+    }
+}
+
+#[test]
 fn a_silent_peer_with_queued_data_keeps_no_closed_connection() {
     // Pitfall 37: the passive closer with unacknowledged data.
     for (state, user_timeout) in
