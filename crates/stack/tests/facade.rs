@@ -565,3 +565,23 @@ async fn info_tells_the_state() {
     assert_eq!(accepted.info().await.unwrap().state, State::Closed);
     assert_eq!(timeout(TICK, stream.read(&mut [0; 1])).await.unwrap().unwrap(), 0);
 }
+
+/// A FIN that has not left yet cannot stand for the reset: the peer would wait for ever.
+#[tokio::test(start_paused = true)]
+async fn a_reset_in_last_ack_with_data_unsent_reaches_the_peer() {
+    let (stack, mut raw) = raw_pair();
+    let listener = TcpListener::bind(&stack, addr(SERVER, PORT)).await.unwrap();
+    raw.window = 10;
+    raw.open().await;
+    let (mut stream, _) = listener.accept().await.unwrap();
+    raw.send(TcpFlags::ACK | TcpFlags::FIN, b"");
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    stream.write_all(&[1; 1000]).await.unwrap();
+    stream.shutdown().await.unwrap();
+    sleep(TICK).await;
+    assert_eq!(stream.info().await.unwrap().state, State::LastAck);
+    stream.set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+    while !raw.recv_within(TICK).await.expect("a reset").has(TcpFlags::RST) {}
+    assert_eq!(stack.connection_count(), 0);
+}

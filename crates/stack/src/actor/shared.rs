@@ -1,7 +1,9 @@
 //! What an actor, its socket and ingress share.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -125,12 +127,12 @@ impl Shared {
 
     /// Ingress notes that it will notify this connection at the end of the batch. True for the first in the batch.
     pub(crate) fn touch(&self) -> bool {
-        !self.touched.swap(true, Relaxed)
+        !self.touched.swap(true, AcqRel)
     }
 
     /// The end of the batch: ingress notifies the actor.
     pub(crate) fn release(&self) {
-        self.touched.store(false, Relaxed);
+        self.touched.store(false, Release);
         self.notify();
     }
 

@@ -269,7 +269,9 @@ impl Connection {
 
     /// ABORT (RFC 9293 3.10.5): tells the peer by RST where there is a peer to tell, and ends.
     pub fn abort(&mut self) {
-        if self.state.abort_sends_reset() {
+        // LAST-ACK and CLOSING are entered when the FIN is queued: until it has left, the peer knows of nothing.
+        let fin_held = matches!(self.state, State::Closing | State::LastAck) && self.snd.has_unsent();
+        if self.state.abort_sends_reset() || fin_held {
             self.reset_due = Some(self.ack_seq());
         }
         if self.state != State::Closed {
