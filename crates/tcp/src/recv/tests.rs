@@ -227,7 +227,7 @@ fn the_level_for_an_update_agrees_with_the_update() {
         half.insert(half.nxt, pattern(0, window), &config);
         while half.fetch().is_some() {}
         half.announce(&config, shift);
-        let level = half.update_below(&config, shift).expect("an update is owed") as u32;
+        let level = half.update_below(&config, shift).expect("an update is owed");
         assert!(level < window, "buffer {buffer}, MSS {mss}");
         half.set_unread(level + 1);
         assert!(!half.update_is_due(&config, shift), "buffer {buffer}, MSS {mss}");
