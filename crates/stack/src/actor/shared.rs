@@ -73,7 +73,7 @@ pub(crate) struct Shared {
     nodelay: AtomicBool,
 }
 
-const _: () = assert!(size_of::<Shared>() <= 560, "the shared part of a connection stays small");
+const _: () = assert!(size_of::<Shared>() <= 512, "the shared part of a connection stays small");
 
 impl Shared {
     pub(crate) fn new(inner: &Arc<Inner>, tuple: FourTuple, interface: usize, config: &TcpConfig) -> Self {
