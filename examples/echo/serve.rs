@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ async fn serve(name: &str, args: Args) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
+    // Before the device is made, which a mistake here would leave without a purpose.
+    let capture = args.pcap.as_deref().map(create_capture).transpose()?;
     let own: Vec<IpPrefix> = args.addr.into_iter().chain(args.addr6).collect();
     let mut config = TunConfig::new(name).mtu(args.mtu.unwrap_or(1500).into());
     for prefix in &own {
@@ -47,14 +50,9 @@ async fn serve(name: &str, args: Args) -> io::Result<()> {
         config = config.host_address(prefix.addr(), prefix.prefix_len());
     }
     let tun = config.open().await?;
-    let device: Box<dyn Device> = match &args.pcap {
+    let device: Box<dyn Device> = match capture {
         None => Box::new(tun),
-        Some(path) => {
-            let file = File::create(path).map_err(|error| {
-                io::Error::new(error.kind(), format!("cannot write the capture {}: {error}", path.display()))
-            })?;
-            Box::new(Tee::new(tun, name, file)?)
-        }
+        Some(file) => Box::new(Tee::new(tun, name, file)?),
     };
 
     let mut builder = Stack::builder().device(device);
@@ -77,6 +75,13 @@ async fn serve(name: &str, args: Args) -> io::Result<()> {
         stack.abort().await;
     }
     Ok(())
+}
+
+fn create_capture(path: &Path) -> io::Result<File> {
+    File::create(path).map_err(|error| {
+        let text = format!("cannot write the capture {}: {error}; name a file that can be", path.display());
+        io::Error::new(error.kind(), text)
+    })
 }
 
 fn described(name: &str, addresses: &[IpAddr]) -> String {
