@@ -143,6 +143,26 @@ fn an_unacceptable_segment_is_answered_with_an_ack() {
 }
 
 #[test]
+fn a_new_ack_from_just_below_the_window_counts() {
+    // Window probes cross while both windows open: each end has taken the other's octet, and its ACK stands one below.
+    // req: S-SEQ-5, S-ACK-4
+    let mut script = small_window();
+    script.write(10);
+    script.expect("P. 1:11(10) ack 1");
+    script.inject("P. 1:2(1) ack 1");
+    script.expect(". 11:11(0) ack 2");
+    script.inject(". 1:1(0) ack 11 win 5000");
+    assert_eq!((script.connection.send_queued(), script.connection.info().snd_wnd), (0, 5000));
+
+    // What is no news is dropped, and so is a claim from far below.
+    script.forget_sent();
+    script.write(10);
+    script.inject(". 1:1(0) ack 11 win 77");
+    script.inject(". 4294959296:4294959296(0) ack 21 win 77");
+    assert_eq!((script.connection.send_queued(), script.connection.info().snd_wnd), (10, 5000));
+}
+
+#[test]
 fn an_old_duplicate_is_reported_where_sack_is_on() {
     // req: S-SEQ-5, R2883-1
     let mut script = Script::established(&TcpConfig::new());
