@@ -1,4 +1,5 @@
-//! The Linux TUN device, through `tokio-tun`, in plain mode: one finished IP packet per system call.
+//! The Linux TUN device, through `tokio-tun`: one packet per system call, or one super-segment where the device can offload
+//! ([`OffloadMode`]).
 //!
 //! [`TunConfig`] makes a device and configures it, or attaches to one that is there. Needed: `/dev/net/tun` that
 //! may be opened, and CAP_NET_ADMIN in the network namespace (or a device that root made for this user).
@@ -34,8 +35,9 @@ mod link;
 mod open;
 mod queue;
 mod sys;
+mod vnet;
 
-pub use config::{OpenMode, TunConfig};
+pub use config::{OffloadMode, OpenMode, TunConfig};
 pub use error::TunError;
 pub(crate) use link::Netlink;
 pub use open::TunDevice;

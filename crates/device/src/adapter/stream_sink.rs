@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
+use pin_project::pin_project;
 
 use super::core::{PacketIo, split};
 use super::{DEFAULT_DEPTH, into_io};
@@ -120,9 +121,12 @@ where
 }
 
 /// A stream and a sink as one, the two ends of two channels for instance.
+#[pin_project]
 #[derive(Debug)]
 pub struct Join<St, Si> {
+    #[pin]
     stream: St,
+    #[pin]
     sink: Si,
 }
 
@@ -133,30 +137,30 @@ impl<St, Si> Join<St, Si> {
     }
 }
 
-impl<St: Stream + Unpin, Si: Unpin> Stream for Join<St, Si> {
+impl<St: Stream, Si> Stream for Join<St, Si> {
     type Item = St::Item;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<St::Item>> {
-        Pin::new(&mut self.stream).poll_next(cx)
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<St::Item>> {
+        self.project().stream.poll_next(cx)
     }
 }
 
-impl<T, St: Unpin, Si: Sink<T> + Unpin> Sink<T> for Join<St, Si> {
+impl<T, St, Si: Sink<T>> Sink<T> for Join<St, Si> {
     type Error = Si::Error;
 
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Si::Error>> {
-        Pin::new(&mut self.sink).poll_ready(cx)
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Si::Error>> {
+        self.project().sink.poll_ready(cx)
     }
 
-    fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), Si::Error> {
-        Pin::new(&mut self.sink).start_send(item)
+    fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Si::Error> {
+        self.project().sink.start_send(item)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Si::Error>> {
-        Pin::new(&mut self.sink).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Si::Error>> {
+        self.project().sink.poll_flush(cx)
     }
 
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Si::Error>> {
-        Pin::new(&mut self.sink).poll_close(cx)
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Si::Error>> {
+        self.project().sink.poll_close(cx)
     }
 }

@@ -87,7 +87,13 @@ impl Recorder {
         let shared = Arc::new(Shared::default());
         let (frames, inbox) = channel();
         let (finished, done) = channel();
-        let file = Writer { clock: Clock::new(), inbox, shared: Arc::clone(&shared), name: name.to_owned() };
+        let file = Writer {
+            clock: Clock::new(),
+            inbox,
+            shared: Arc::clone(&shared),
+            name: name.to_owned(),
+            unflushed: 0,
+        };
         thread::Builder::new().name("netstack-pcapng".to_owned()).spawn(move || {
             file.run(writer);
             // Nobody waits any more if this fails.
@@ -154,26 +160,31 @@ impl Clock {
     }
 }
 
+/// Bytes in the buffer before the file at which it is emptied.
+const FLUSH_AT: usize = 1 << 16;
+
 /// The far side.
 struct Writer {
     clock: Clock,
     inbox: Receiver<Frame>,
     shared: Arc<Shared>,
     name: String,
+    /// Frames that may still be in the buffer before the file.
+    unflushed: u64,
 }
 
 impl Writer {
-    fn run(self, writer: impl Write) {
+    fn run(mut self, writer: impl Write) {
         let Err(error) = self.write_all(writer) else { return };
         self.shared.failed.store(true, Relaxed);
         tracing::warn!(%error, "writing the capture failed; it ends here");
         // Frames still come from those who have not seen it.
         let left = self.inbox.try_iter().count() as u64;
-        self.shared.lost.fetch_add(left + 1, Relaxed);
+        self.shared.lost.fetch_add(left + self.unflushed, Relaxed);
     }
 
-    fn write_all(&self, writer: impl Write) -> Result<(), PcapError> {
-        let mut file = PcapNgWriter::new(BufWriter::with_capacity(1 << 16, writer))?;
+    fn write_all(&mut self, writer: impl Write) -> Result<(), PcapError> {
+        let mut file = PcapNgWriter::new(BufWriter::with_capacity(2 * FLUSH_AT, writer))?;
         file.write_pcapng_block(InterfaceDescriptionBlock {
             linktype: DataLink::RAW,
             snaplen: 0,
@@ -189,7 +200,7 @@ impl Writer {
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => {
                     // Idle: let those who look at the file see all of it.
-                    file.get_mut().flush().map_err(PcapError::IoError)?;
+                    self.flush(file.get_mut())?;
                     match self.inbox.recv() {
                         Ok(frame) => frame,
                         Err(_) => break,
@@ -197,9 +208,19 @@ impl Writer {
                 }
             };
             self.shared.queued.fetch_sub(frame.cost(), Relaxed);
+            self.unflushed += 1;
             self.write(&mut file, &frame)?;
+            if file.get_ref().buffer().len() >= FLUSH_AT {
+                self.flush(file.get_mut())?;
+            }
         }
-        file.get_mut().flush().map_err(PcapError::IoError)
+        self.flush(file.get_mut())
+    }
+
+    fn flush(&mut self, file: &mut impl Write) -> Result<(), PcapError> {
+        file.flush().map_err(PcapError::IoError)?;
+        self.unflushed = 0;
+        Ok(())
     }
 
     /// Writes a frame as the packets that it is on the wire.

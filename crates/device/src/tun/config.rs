@@ -19,6 +19,21 @@ pub enum OpenMode {
     Create,
 }
 
+/// Whether frames may pass unfinished: super-segments of up to 64 KiB, and checksums left to whoever needs them.
+///
+/// One system call then carries what would take forty, so that bulk transfers run many times as fast. It takes a
+/// multi-queue device: one that is created, or one made with `multi_queue`.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum OffloadMode {
+    /// Where the kernel and the device allow it; else plain packets, and one log line that says why.
+    #[default]
+    Auto,
+    /// Plain packets.
+    Off,
+    /// Offload, or an error.
+    Require,
+}
+
 /// How to open a TUN device.
 ///
 /// An existing device keeps its configuration: addresses, routes, MTU and queue length given here then have no
@@ -28,6 +43,7 @@ pub enum OpenMode {
 pub struct TunConfig {
     pub(super) name: String,
     pub(super) mode: OpenMode,
+    pub(super) offload: OffloadMode,
     pub(super) mtu: usize,
     pub(super) queue_len: u32,
     pub(super) addresses: Vec<Prefix>,
@@ -41,6 +57,7 @@ impl TunConfig {
         Self {
             name: name.into(),
             mode: OpenMode::default(),
+            offload: OffloadMode::default(),
             mtu: 1500,
             queue_len: 1000,
             addresses: Vec::new(),
@@ -52,6 +69,12 @@ impl TunConfig {
     /// Whether to make the device or use one that is there.
     pub fn mode(mut self, mode: OpenMode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// Whether super-segments and unfinished checksums may pass.
+    pub fn offload(mut self, offload: OffloadMode) -> Self {
+        self.offload = offload;
         self
     }
 

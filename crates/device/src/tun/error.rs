@@ -49,6 +49,13 @@ pub enum TunError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// [`OffloadMode::Require`](super::OffloadMode::Require), and there is none to be had.
+    NoOffload {
+        /// The name.
+        name: String,
+        /// Why not.
+        why: String,
+    },
     /// The kernel refused something that should work.
     Kernel {
         /// What was to be done.
@@ -116,6 +123,11 @@ impl fmt::Display for TunError {
                     _ => Ok(()),
                 }
             }
+            Self::NoOffload { name, why } => write!(
+                f,
+                "the TUN device {name} cannot offload: {why}. Let it be created here, make it with \
+                 `sudo ip tuntap add dev {name} mode tun multi_queue user $USER`, or do without offload",
+            ),
             Self::Kernel { step, source } => write!(f, "{step} failed: {source}"),
         }
     }
@@ -139,6 +151,7 @@ impl From<TunError> for io::Error {
             TunError::NoNode | TunError::Missing(_) => io::ErrorKind::NotFound,
             TunError::NodePermission | TunError::Permission { .. } => io::ErrorKind::PermissionDenied,
             TunError::Busy(_) | TunError::OtherMode(_) => io::ErrorKind::ResourceBusy,
+            TunError::NoOffload { .. } => io::ErrorKind::Unsupported,
             TunError::Exists(_) => io::ErrorKind::AlreadyExists,
             TunError::Configure { source, .. } | TunError::Kernel { source, .. } => source.kind(),
         };

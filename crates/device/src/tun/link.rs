@@ -16,13 +16,18 @@ use super::config::Prefix;
 // linux/if_link.h.
 const IFLA_TUN_TYPE: u16 = 3;
 const IFLA_TUN_MULTI_QUEUE: u16 = 7;
+const IFLA_TUN_NUM_QUEUES: u16 = 8;
 /// IFF_TUN as IFLA_TUN_TYPE says it.
 const TYPE_TUN: u8 = 1;
 
 /// What a link is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Tun { multi_queue: bool },
+    Tun {
+        multi_queue: bool,
+        /// Queues that programs have attached; known of multi-queue devices only.
+        queues: u32,
+    },
     Tap,
     Other(String),
 }
@@ -97,14 +102,15 @@ fn kind_of(link: &LinkMessage) -> Kind {
     let mut kind = Kind::Other("a device of unknown kind".to_owned());
     for info in infos {
         match info {
-            LinkInfo::Kind(InfoKind::Tun) => kind = Kind::Tun { multi_queue: false },
+            LinkInfo::Kind(InfoKind::Tun) => kind = Kind::Tun { multi_queue: false, queues: 0 },
             LinkInfo::Kind(other) => kind = Kind::Other(format!("a device of kind {other}")),
             LinkInfo::Data(InfoData::Tun(attributes)) => {
-                if attribute(attributes, IFLA_TUN_TYPE).is_some_and(|t| t != TYPE_TUN) {
+                if attribute(attributes, IFLA_TUN_TYPE).is_some_and(|[t]| t != TYPE_TUN) {
                     return Kind::Tap;
                 }
-                let multi_queue = attribute(attributes, IFLA_TUN_MULTI_QUEUE).is_some_and(|m| m != 0);
-                kind = Kind::Tun { multi_queue };
+                let multi_queue = attribute(attributes, IFLA_TUN_MULTI_QUEUE).is_some_and(|[m]| m != 0);
+                let queues = attribute(attributes, IFLA_TUN_NUM_QUEUES).map_or(0, u32::from_ne_bytes);
+                kind = Kind::Tun { multi_queue, queues };
             }
             _ => {}
         }
@@ -112,12 +118,12 @@ fn kind_of(link: &LinkMessage) -> Kind {
     kind
 }
 
-/// The value of an attribute that is one byte long.
-fn attribute(attributes: &[InfoTun], kind: u16) -> Option<u8> {
-    let nla = attributes.iter().find(|nla| nla.kind() == kind && nla.value_len() == 1)?;
-    let mut value = [0];
+/// The value of an attribute that is `N` bytes long.
+fn attribute<const N: usize>(attributes: &[InfoTun], kind: u16) -> Option<[u8; N]> {
+    let nla = attributes.iter().find(|nla| nla.kind() == kind && nla.value_len() == N)?;
+    let mut value = [0; N];
     nla.emit_value(&mut value);
-    Some(value[0])
+    Some(value)
 }
 
 fn into_io(error: Error) -> io::Error {

@@ -12,10 +12,10 @@ use tokio_tun::Tun;
 
 use super::link::{Kind, Netlink};
 use super::queue::{TunRx, TunTx};
-use super::{OpenMode, TunConfig, TunError, sys};
+use super::{OffloadMode, OpenMode, TunConfig, TunError, sys, vnet};
 use crate::counters::Counters;
 use crate::queue::Halves;
-use crate::{Capabilities, Device};
+use crate::{Capabilities, Device, Offloads};
 
 const NODE: &str = "/dev/net/tun";
 
@@ -26,6 +26,7 @@ pub struct TunDevice {
     tun: Tun,
     name: String,
     mtu: usize,
+    offloads: Offloads,
     created: bool,
 }
 
@@ -40,6 +41,11 @@ impl TunDevice {
         self.mtu
     }
 
+    /// What may pass unfinished, in both directions; nothing in plain mode.
+    pub fn offloads(&self) -> Offloads {
+        self.offloads
+    }
+
     /// Whether it was made by this program, not found.
     pub fn was_created(&self) -> bool {
         self.created
@@ -51,6 +57,7 @@ impl fmt::Debug for TunDevice {
         f.debug_struct("TunDevice")
             .field("name", &self.name)
             .field("mtu", &self.mtu)
+            .field("offloads", &self.offloads)
             .field("created", &self.created)
             .finish_non_exhaustive()
     }
@@ -60,8 +67,10 @@ impl Device for TunDevice {
     fn split(self: Box<Self>) -> io::Result<Halves> {
         let counters = Arc::new(Counters::default());
         let writer = File::from(sys::duplicate(&self.tun)?);
-        let tx = TunTx::new(self.name, writer, Capabilities::ip(self.mtu), Arc::clone(&counters));
-        Ok((vec![Box::new(TunRx::new(self.tun, counters)?)], Arc::new(tx)))
+        let caps = Capabilities::ip(self.mtu).with_tx(self.offloads).with_rx(self.offloads);
+        let headers = self.offloads.checksum;
+        let tx = TunTx::new(self.name, writer, caps, headers, Arc::clone(&counters));
+        Ok((vec![Box::new(TunRx::new(self.tun, headers, counters)?)], Arc::new(tx)))
     }
 }
 
@@ -80,14 +89,15 @@ pub(super) async fn open(config: TunConfig) -> Result<TunDevice, TunError> {
         (Some(_), OpenMode::Create) => return Err(TunError::Exists(name())),
         (None, OpenMode::Attach) => return Err(TunError::Missing(name())),
         (None, _) => false,
-        (Some(Kind::Tun { multi_queue }), _) => multi_queue,
+        // A second reader would be given a part of the packets.
+        (Some(Kind::Tun { queues: 1.., .. }), _) => return Err(TunError::Busy(name())),
+        (Some(Kind::Tun { multi_queue, .. }), _) => multi_queue,
         (Some(Kind::Tap), _) => {
             return Err(TunError::NotTun { name: name(), what: "a TAP (Ethernet) device".to_owned() });
         }
         (Some(Kind::Other(what)), _) => return Err(TunError::NotTun { name: name(), what }),
     };
-    let tun = build(&config.name, multi_queue, exists)?;
-    check_mode(&tun)?;
+    let (tun, offloads) = attach(&config, multi_queue, exists)?;
     if exists {
         tracing::debug!(name = config.name, "attached to a TUN device; its configuration is left alone");
     } else {
@@ -95,7 +105,59 @@ pub(super) async fn open(config: TunConfig) -> Result<TunDevice, TunError> {
     }
     let mtu = tun.mtu().map_err(|e| TunError::Kernel { step: "reading the MTU", source: into_io(e) })?;
     // The kernel keeps it within 68..=65,535.
-    Ok(TunDevice { name: config.name, tun, mtu: mtu as usize, created: !exists })
+    Ok(TunDevice { name: config.name, tun, mtu: mtu as usize, offloads, created: !exists })
+}
+
+/// Attaches, with offload if that is wanted and can be had.
+///
+/// `tokio-tun` cannot ask for IFF_VNET_HDR. But that is a flag of the device, and a further queue of a multi-queue device
+/// takes the flags that are there: a queue of our own leads, sets them, and leaves. The kernel does not promise that, so
+/// the flags are read back.
+fn attach(config: &TunConfig, multi_queue: bool, exists: bool) -> Result<(Tun, Offloads), TunError> {
+    let name = &config.name;
+    let why = if config.offload == OffloadMode::Off {
+        String::new()
+    } else if exists && !multi_queue {
+        "it was made without multi_queue".to_owned()
+    } else {
+        match lead(name) {
+            Ok((leader, mask)) => {
+                let tun = build(name, true, true)?;
+                drop(leader);
+                if has_packet_headers(&tun)? {
+                    return Ok((tun, vnet::offloads(mask)));
+                }
+                "the kernel did not keep IFF_VNET_HDR".to_owned()
+            }
+            Err(error) => error.to_string(),
+        }
+    };
+    if config.offload == OffloadMode::Require {
+        return Err(TunError::NoOffload { name: name.clone(), why });
+    }
+    if config.offload == OffloadMode::Auto {
+        tracing::info!(name, why, "the TUN device runs without offload");
+    }
+    let tun = build(name, multi_queue, exists)?;
+    if has_packet_headers(&tun)? {
+        return Err(TunError::OtherMode(name.clone()));
+    }
+    // They outlive an earlier user of a persistent device, and oversized packets would come.
+    sys::set_offloads(&tun, 0).map_err(|source| TunError::Kernel { step: "turning offloads off", source })?;
+    Ok((tun, Offloads::NONE))
+}
+
+/// A queue that has set the device's flags, with the offloads that the kernel granted.
+fn lead(name: &str) -> io::Result<(File, u32)> {
+    let mut refused = io::Error::from(io::ErrorKind::Unsupported);
+    for mask in vnet::WISHES {
+        let leader = OpenOptions::new().read(true).write(true).open(NODE)?;
+        match sys::lead(&leader, name, vnet::LEN, mask) {
+            Ok(()) => return Ok((leader, mask)),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 /// Opens and closes the node, since `tokio-tun` does not say which of its steps failed.
@@ -128,15 +190,14 @@ fn build(name: &str, multi_queue: bool, exists: bool) -> Result<Tun, TunError> {
     })
 }
 
-/// Sees to it that what is read are bare packets of at most the MTU.
-fn check_mode(tun: &Tun) -> Result<(), TunError> {
+/// Whether packets come with the header of IFF_VNET_HDR. They never come with the other kind of header.
+fn has_packet_headers(tun: &Tun) -> Result<bool, TunError> {
     let flags =
         sys::flags(tun).map_err(|source| TunError::Kernel { step: "reading the device's flags", source })?;
-    if flags & libc::IFF_VNET_HDR != 0 || flags & libc::IFF_NO_PI == 0 {
+    if flags & libc::IFF_NO_PI == 0 {
         return Err(TunError::OtherMode(tun.name().to_owned()));
     }
-    // They outlive an earlier user of a persistent device, and oversized packets would come.
-    sys::set_offloads(tun, 0).map_err(|source| TunError::Kernel { step: "turning offloads off", source })
+    Ok(flags & libc::IFF_VNET_HDR != 0)
 }
 
 async fn configure(netlink: &Netlink, tun: &Tun, config: &TunConfig) -> Result<(), TunError> {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::time::Instant;
 use tokio_tun::Tun;
 
-use super::sys;
+use super::{sys, vnet};
 use crate::backoff::Backoff;
 use crate::counters::Counters;
 use crate::queue::gone;
@@ -21,8 +22,8 @@ use crate::{
     Capabilities, DeviceCounters, Meta, RxBatch, RxFrame, RxQueue, SendError, Turn, TxFrame, TxQueue,
 };
 
-/// No read may be cut short, whatever the MTU has been raised to.
-const READ_SIZE: usize = 65_536;
+/// No read may be cut short, whatever the MTU has been raised to: the longest packet with its header.
+const READ_SIZE: usize = 65_536 + vnet::LEN;
 /// Frames up to this size are copied out of the read buffer, longer ones take it along.
 const COPY_UP_TO: usize = READ_SIZE / 2;
 /// Slices written without an allocation: the head and the 64 that a transmission has at most.
@@ -52,6 +53,8 @@ fn removal(tun: &Tun) -> io::Result<Removal> {
 pub(super) struct TunRx {
     tun: Tun,
     removal: Option<Removal>,
+    /// Packets come with the header of IFF_VNET_HDR.
+    headers: bool,
     /// Always initialised: `tokio-tun` would zero what is not, at each read.
     buf: Vec<u8>,
     backoff: Backoff,
@@ -61,10 +64,10 @@ pub(super) struct TunRx {
 }
 
 impl TunRx {
-    pub(super) fn new(tun: Tun, counters: Arc<Counters>) -> io::Result<Self> {
+    pub(super) fn new(tun: Tun, headers: bool, counters: Arc<Counters>) -> io::Result<Self> {
         let removal = Some(removal(&tun)?);
         let (buf, backoff) = (vec![0; READ_SIZE], Backoff::default());
-        Ok(Self { tun, removal, buf, backoff, counters, ended: None })
+        Ok(Self { tun, removal, headers, buf, backoff, counters, ended: None })
     }
 
     /// Whether an idle device is still there; ready with the error if it is not.
@@ -83,21 +86,33 @@ impl TunRx {
         }
     }
 
-    /// One packet. `tokio-tun`'s `poll_read` and not its `recv`, which is not counted in the task's budget.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    /// One packet; `None` for one that contradicts its header. `tokio-tun`'s `poll_read` and not its `recv`, which is not
+    /// counted in the task's budget.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<(Bytes, Meta)>>> {
         let mut buf = ReadBuf::new(&mut self.buf);
         ready!(Pin::new(&mut self.tun).poll_read(cx, &mut buf))?;
         let len = buf.filled().len();
         if len == 0 {
             return Poll::Ready(Err(gone()));
         }
-        Poll::Ready(Ok(if len <= COPY_UP_TO {
-            Bytes::copy_from_slice(&self.buf[..len])
+        let (start, meta) = if self.headers {
+            let meta = match self.buf[..len].split_first_chunk::<{ vnet::LEN }>() {
+                Some((header, frame)) => vnet::decode(header, frame),
+                None => None,
+            };
+            let Some(meta) = meta else { return Poll::Ready(Ok(None)) };
+            (vnet::LEN, meta)
+        } else {
+            (0, Meta::default())
+        };
+        let data = if len <= COPY_UP_TO {
+            Bytes::copy_from_slice(&self.buf[start..len])
         } else {
             let mut data = std::mem::replace(&mut self.buf, vec![0; READ_SIZE]);
             data.truncate(len);
-            Bytes::from(data)
-        }))
+            Bytes::from(data).slice(start..)
+        };
+        Poll::Ready(Ok(Some((data, meta))))
     }
 }
 
@@ -113,11 +128,12 @@ impl RxQueue for TunRx {
                 Poll::Pending => Poll::Pending,
             };
             match read {
-                Poll::Ready(Ok(data)) => {
+                Poll::Ready(Ok(Some((data, meta)))) => {
                     self.backoff.reset();
-                    self.counters.received(data.len(), Meta::default());
-                    batch.push(RxFrame { data, meta: Meta::default(), at: Instant::now() });
+                    self.counters.received(data.len(), meta);
+                    batch.push(RxFrame { data, meta, at: Instant::now() });
                 }
+                Poll::Ready(Ok(None)) => Counters::add(&self.counters.rx_dropped, 1),
                 Poll::Ready(Err(error)) if is_fatal(&error) => {
                     if batch.len() == before {
                         return Poll::Ready(Err(error));
@@ -143,12 +159,34 @@ pub(super) struct TunTx {
     name: String,
     writer: File,
     caps: Capabilities,
+    /// Packets go with the header of IFF_VNET_HDR.
+    headers: bool,
+    /// The kernel has refused a super-segment: none is offered to it any more.
+    segment_in_software: AtomicBool,
     counters: Arc<Counters>,
 }
 
 impl TunTx {
-    pub(super) fn new(name: String, writer: File, caps: Capabilities, counters: Arc<Counters>) -> Self {
-        Self { name, writer, caps, counters }
+    pub(super) fn new(
+        name: String,
+        writer: File,
+        caps: Capabilities,
+        headers: bool,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { name, writer, caps, headers, segment_in_software: AtomicBool::new(false), counters }
+    }
+
+    /// Whether the frame is for us to finish first.
+    fn is_refused(&self, meta: Meta) -> bool {
+        !self.caps.tx.accept(meta) || (meta.gso.is_some() && self.segment_in_software.load(Relaxed))
+    }
+
+    /// Some kernels take the flags and refuse the frames: from here on super-segments are cut before they come here.
+    fn stop_segmentation_offload(&self, error: &io::Error) {
+        if !self.segment_in_software.swap(true, Relaxed) {
+            tracing::warn!(name = self.name, %error, "the kernel refused a super-segment; cutting them in software");
+        }
     }
 
     /// One packet by one writev(2), gathered by the kernel.
@@ -182,15 +220,25 @@ impl TxQueue for TunTx {
     }
 
     fn try_send(&self, frame: TxFrame<'_>, _: &mut Turn) -> Result<(), SendError> {
-        if !self.caps.tx.accept(frame.meta) {
+        if self.is_refused(frame.meta) {
             Counters::add(&self.counters.tx_offload_refused, 1);
             return Err(SendError::Offload);
         }
         frame.check(&self.caps).map_err(|e| self.lost(e))?;
+        let len = frame.len();
+        if self.headers {
+            let head_len = frame.head.len();
+            vnet::encode(frame.meta, head_len, frame.head.prepend(vnet::LEN));
+        }
         match self.write(&frame) {
             Ok(n) if n == frame.len() => {
-                self.counters.sent(n, frame.meta);
+                self.counters.sent(len, frame.meta);
                 Ok(())
+            }
+            Err(e) if frame.meta.gso.is_some() && e.raw_os_error() == Some(libc::EINVAL) => {
+                self.stop_segmentation_offload(&e);
+                Counters::add(&self.counters.tx_offload_refused, 1);
+                Err(SendError::Offload)
             }
             Ok(n) => Err(self.lost(io::Error::new(
                 io::ErrorKind::WriteZero,

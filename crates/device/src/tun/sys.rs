@@ -1,6 +1,7 @@
 //! The system calls on a TUN descriptor that no dependency offers. The only unsafe code of this crate.
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
@@ -12,6 +13,17 @@ use tokio_tun::Tun;
 // linux/if_tun.h. TUNGETIFF is declared with the size of an int and writes a whole `ifreq`.
 nix::ioctl_read_bad!(tungetiff, nix::request_code_read!(b'T', 210, size_of::<libc::c_uint>()), libc::ifreq);
 nix::ioctl_write_int!(tunsetoffload, b'T', 208);
+nix::ioctl_write_ptr_bad!(
+    tunsetiff,
+    nix::request_code_write!(b'T', 202, size_of::<libc::c_int>()),
+    libc::ifreq
+);
+nix::ioctl_write_ptr_bad!(
+    tunsetqueue,
+    nix::request_code_write!(b'T', 217, size_of::<libc::c_int>()),
+    libc::ifreq
+);
+nix::ioctl_write_ptr!(tunsetvnethdrsz, b'T', 216, libc::c_int);
 
 /// The flags (IFF_TUN, IFF_NO_PI, IFF_VNET_HDR ..) that the queue really runs with.
 pub(super) fn flags(tun: &Tun) -> io::Result<libc::c_int> {
@@ -28,6 +40,33 @@ pub(super) fn flags(tun: &Tun) -> io::Result<libc::c_int> {
 pub(super) fn set_offloads(tun: &Tun, mask: libc::c_ulong) -> io::Result<()> {
     // SAFETY: the descriptor is open as long as `tun` is borrowed; the argument is a plain number.
     unsafe { tunsetoffload(tun.as_raw_fd(), mask) }?;
+    Ok(())
+}
+
+/// Attaches `node`, an open `/dev/net/tun`, as a queue of the multi-queue device `name` with packet headers of `header_len`
+/// bytes, turns offloads on, and takes the queue out of service: what remains are the device's flags.
+///
+/// `name` is ASCII of at most 15 bytes.
+pub(super) fn lead(node: &File, name: &str, header_len: usize, offloads: u32) -> io::Result<()> {
+    // SAFETY: `ifreq` is made of integers and unions of them, for which all zeros is a valid value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
+        *to = from as libc::c_char;
+    }
+    let flags = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_MULTI_QUEUE | libc::IFF_VNET_HDR;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    let fd = node.as_raw_fd();
+    // SAFETY: the descriptor is open as long as `node` is borrowed; `request` is a valid `ifreq` with a name that ends in
+    // a zero, which TUNSETIFF reads.
+    unsafe { tunsetiff(fd, &raw const request) }?;
+    let header_len = header_len as libc::c_int;
+    // SAFETY: as above; TUNSETVNETHDRSZ reads one int.
+    unsafe { tunsetvnethdrsz(fd, &raw const header_len) }?;
+    // SAFETY: as above; the argument is a plain number.
+    unsafe { tunsetoffload(fd, libc::c_ulong::from(offloads)) }?;
+    request.ifr_ifru.ifru_flags = libc::IFF_DETACH_QUEUE as libc::c_short;
+    // SAFETY: as for TUNSETIFF; TUNSETQUEUE reads the flags.
+    unsafe { tunsetqueue(fd, &raw const request) }?;
     Ok(())
 }
 

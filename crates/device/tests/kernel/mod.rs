@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use netstack_device::tun::{OpenMode, TunConfig, TunDevice, TunError};
-use netstack_device::{Device, HeadBuf, Meta, RxBatch, RxFrame, RxQueue, SendError, Turn, TxFrame, TxQueue};
+use netstack_device::tun::{OffloadMode, OpenMode, TunConfig, TunDevice, TunError};
+use netstack_device::{
+    Checksum, Device, HeadBuf, Meta, Offloads, RxBatch, RxFrame, RxQueue, SendError, Turn, TxFrame, TxQueue,
+    complete_checksum,
+};
 use netstack_wire::ip::{self, IpHeader};
 use netstack_wire::{Protocol, checksum};
 use rtnetlink::packet_route::link::LinkAttribute;
@@ -37,7 +40,10 @@ pub(crate) fn run() {
         runtime.block_on(limited);
         println!("ok: {name}");
     };
-    run("datagrams in both directions", Box::pin(datagrams_in_both_directions()));
+    for offload in [OffloadMode::Off, OffloadMode::Require] {
+        run("datagrams in both directions", Box::pin(datagrams_in_both_directions(offload)));
+    }
+    run("without offload where there is none", Box::pin(a_single_queue_device_is_plain_or_refused()));
     run("a frame in many slices", Box::pin(a_frame_in_many_slices()));
     run("a bad frame is lost and counted", Box::pin(a_bad_frame_is_lost_and_counted()));
     run("the configuration is in force", Box::pin(the_configuration_is_in_force()));
@@ -76,14 +82,25 @@ impl Tun {
         let wait = async {
             loop {
                 for frame in self.recv().await.unwrap() {
-                    let packet = ip::parse(&frame.data).unwrap();
+                    let (mut data, mut meta) = (frame.data.to_vec(), frame.meta);
+                    let offloaded = meta != Meta::default();
+                    assert!(
+                        !offloaded || self.tx.capabilities().rx.accept(meta),
+                        "{meta:?} was never asked for"
+                    );
+                    complete_checksum(&mut data, &[], &mut meta).unwrap();
+                    let packet = ip::parse(&data).unwrap();
                     if packet.protocol != Protocol::UDP {
                         continue;
                     }
                     let segment = packet.payload;
                     let mut sum = checksum::pseudo_header(packet.src, packet.dst, 17, segment.len() as u32);
                     sum.add(segment);
-                    assert_eq!(sum.finish(), 0, "the kernel's checksum is finished in plain mode");
+                    assert_eq!(
+                        sum.finish(),
+                        0,
+                        "the checksum is finished, or finished from what the metadata says"
+                    );
                     let port = u16::from_be_bytes([segment[0], segment[1]]);
                     let payload = Bytes::copy_from_slice(&segment[8..]);
                     return (packet.dst, SocketAddr::new(packet.src, port), payload);
@@ -100,16 +117,21 @@ impl Tun {
         udp[2..4].copy_from_slice(&dst.port().to_be_bytes());
         udp[4..6].copy_from_slice(&(len as u16 + 8).to_be_bytes());
         let mut sum = checksum::pseudo_header(src, dst.ip(), 17, len as u32 + 8);
-        sum.add(&udp);
-        payload.iter().for_each(|slice| sum.add(slice));
-        udp[6..].copy_from_slice(&sum.finish().to_be_bytes());
         let mut head = HeadBuf::new();
         let ip = IpHeader::new(src, dst.ip(), Protocol::UDP, len + 8);
         let n = ip.emit(head.space());
         head.set_len(n);
+        let meta = if self.tx.capabilities().tx.checksum {
+            udp[6..].copy_from_slice(&sum.fold().to_be_bytes());
+            Meta { checksum: Checksum::Partial { start: n as u16, offset: 6 }, gso: None }
+        } else {
+            sum.add(&udp);
+            payload.iter().for_each(|slice| sum.add(slice));
+            udp[6..].copy_from_slice(&sum.finish().to_be_bytes());
+            Meta::default()
+        };
         assert!(head.extend_from_slice(&udp));
-        self.tx
-            .try_send(TxFrame { head: &mut head, payload, meta: Meta::default(), flow: 0 }, &mut Turn::new())
+        self.tx.try_send(TxFrame { head: &mut head, payload, meta, flow: 0 }, &mut Turn::new())
     }
 }
 
@@ -121,8 +143,11 @@ async fn open(name: &str) -> Tun {
     Tun::new(config(name).open().await.unwrap())
 }
 
-async fn datagrams_in_both_directions() {
-    let mut tun = open("tun0").await;
+async fn datagrams_in_both_directions(offload: OffloadMode) {
+    let mut tun = Tun::new(config("tun0").offload(offload).open().await.unwrap());
+    let expected = offload == OffloadMode::Require;
+    assert_eq!(tun.tx.capabilities().tx.tso4, expected);
+    assert_eq!(tun.tx.capabilities().rx.checksum, expected);
     for (host, stack) in [(HOST, STACK), (HOST6, STACK6)] {
         let socket = UdpSocket::bind((host, 0)).await.unwrap();
         socket.send_to(b"to the stack", (stack, PORT)).await.unwrap();
@@ -136,6 +161,17 @@ async fn datagrams_in_both_directions() {
     let counters = tun.tx.counters();
     assert_eq!((counters.tx_frames, counters.tx_lost), (2, 0));
     assert!(counters.rx_frames >= 2);
+    assert_eq!(counters.tx_partial, if expected { 2 } else { 0 });
+    assert!(!expected || counters.rx_partial >= 2, "a local kernel leaves its checksums unfinished");
+}
+
+async fn a_single_queue_device_is_plain_or_refused() {
+    drop(tokio_tun::Tun::builder().name("single0").persist().build().unwrap());
+    let open = |offload| TunConfig::new("single0").offload(offload).open();
+    let error = open(OffloadMode::Require).await.unwrap_err();
+    assert!(matches!(error, TunError::NoOffload { .. }), "{error:?}");
+    assert!(error.to_string().contains("multi_queue"), "{error} says what to do");
+    assert_eq!(open(OffloadMode::Auto).await.unwrap().offloads(), Offloads::NONE);
 }
 
 async fn a_frame_in_many_slices() {
@@ -280,8 +316,13 @@ async fn attach_leaves_the_configuration_alone() {
 
 async fn attach_to_a_multi_queue_device() {
     drop(tokio_tun::Tun::builder().name("multi0").queues(2).persist().build().unwrap());
-    let device = TunConfig::new("multi0").mode(OpenMode::Attach).open().await.unwrap();
-    assert_eq!(device.name(), "multi0");
+    for (offload, expected) in
+        [(OffloadMode::Auto, true), (OffloadMode::Off, false), (OffloadMode::Require, true)]
+    {
+        let config = TunConfig::new("multi0").mode(OpenMode::Attach).offload(offload);
+        let device = config.open().await.unwrap();
+        assert_eq!((device.name(), device.offloads().tso6), ("multi0", expected));
+    }
 }
 
 async fn what_is_not_a_tun_device_is_refused() {
