@@ -26,6 +26,9 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
 /// What an echo of many bytes came to.
 #[derive(Debug)]
 pub(crate) struct Measured {
@@ -40,6 +43,20 @@ impl Client {
         Ok(match self {
             Self::Kernel => Box::new(tokio::net::TcpStream::connect(server).await?),
             Self::Stack(stack) => Box::new(TcpStream::connect(stack, server).await?),
+        })
+    }
+
+    /// As [`connect`](Self::connect), for a reader and a writer that run side by side.
+    async fn connect_halves(&self, server: SocketAddr) -> io::Result<(Reader, Writer)> {
+        Ok(match self {
+            Self::Kernel => {
+                let (reader, writer) = tokio::net::TcpStream::connect(server).await?.into_split();
+                (Box::new(reader), Box::new(writer))
+            }
+            Self::Stack(stack) => {
+                let (reader, writer) = TcpStream::connect(stack, server).await?.into_split();
+                (Box::new(reader), Box::new(writer))
+            }
         })
     }
 
@@ -101,9 +118,8 @@ impl Client {
 
     /// Sends and reads back at the same time, with a checksum over each direction.
     pub(crate) async fn measure(self, server: SocketAddr, bytes: u64) -> io::Result<Measured> {
-        let stream = self.connect(server).await?;
+        let (mut reader, mut writer) = self.connect_halves(server).await?;
         let began = Instant::now();
-        let (mut reader, mut writer) = tokio::io::split(stream);
         let sending = tokio::spawn(async move {
             let (mut pattern, mut hash) = (Pattern::new(2), Sha256::new());
             let mut buf = vec![0; BUFFER];

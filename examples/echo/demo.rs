@@ -39,8 +39,8 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn play(private: io::Result<()>, timeline: Timeline) -> io::Result<()> {
-    // The client has a thread of its own, as another program would.
-    let clients = Builder::new_multi_thread().worker_threads(1).thread_name("client").enable_all().build()?;
+    // The client has threads of its own, as another program would: one that sends and one that receives.
+    let clients = Builder::new_multi_thread().worker_threads(2).thread_name("client").enable_all().build()?;
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let stage = match private {
@@ -106,8 +106,12 @@ impl Show {
         print_lines(&ladder::rungs(opening));
         println!("{}", wrapped(OPENING, INDENT));
         print_lines(&ladder::folded(transfer));
-        let transfer = format!("{} bytes went there and came back; {TRANSFER}", grouped(LADDER_BYTES as u64));
-        println!("{}", wrapped(&transfer, INDENT));
+        let mut note = format!("{} bytes went there and came back; {TRANSFER}", grouped(LADDER_BYTES as u64));
+        let mss = opening.iter().find_map(|row| row.header.options.mss).map_or(usize::MAX, usize::from);
+        if transfer.iter().any(|row| row.payload_len > mss) {
+            note = format!("{note} {SUPER_SEGMENTS}");
+        }
+        println!("{}", wrapped(&note, INDENT));
         print_lines(&ladder::rungs(closing));
         println!("{}", wrapped(CLOSING, INDENT));
         println!("{}", wrapped(&self.origin_of_states(), ""));
@@ -117,7 +121,7 @@ impl Show {
     /// Where the states in the ladder come from.
     fn origin_of_states(&self) -> String {
         let left = match self.stage.client {
-            Client::Kernel => "the left one is what the kernel's /proc/net/tcp said right after the segment",
+            Client::Kernel => "the left one is what the kernel answered (sock_diag) right after the segment",
             Client::Stack(_) => "the left one what the client's stack reported",
         };
         format!("States: the right one is what this stack reported; {left}.\n")
@@ -182,6 +186,8 @@ const OPENING: &str = "Three-way handshake: each end says with SYN where its num
      ACK that the other knows.";
 
 const TRANSFER: &str = "an ACK names the byte that its sender expects next.";
+
+const SUPER_SEGMENTS: &str = "With offload, several segments pass the device as one.";
 
 const CLOSING: &str = "Four-way teardown: each direction ends by itself, with a FIN and its ACK. The end that \
      closed first stays in TIME-WAIT for a minute, so that old segments cannot disturb a new connection; \

@@ -27,6 +27,8 @@ pub(crate) struct Stage {
     pub(crate) server: Stack,
     pub(crate) client: Client,
     pub(crate) timeline: Timeline,
+    /// What one should know of the link to judge a figure of speed.
+    pub(crate) link: String,
 }
 
 impl Stage {
@@ -38,8 +40,10 @@ impl Stage {
             .host_address(CLIENT_V6, 64)
             .open()
             .await?;
+        let offload = if device.offloads().any_segmentation() { "with" } else { "without" };
+        let link = format!("TUN {offload} offload");
         let server = server(device, &timeline, true).await?;
-        Ok(Self { server, client: Client::Kernel, timeline })
+        Ok(Self { server, client: Client::Kernel, timeline, link })
     }
 
     /// A second stack is the client.
@@ -47,7 +51,8 @@ impl Stage {
         let (ours, theirs) = memory::pair(Capabilities::ip(MTU.into()), Capabilities::ip(MTU.into()));
         let server = server(ours, &timeline, false).await?;
         let client = stack(theirs, CLIENT_V4, CLIENT_V6)?;
-        Ok(Self { server, client: Client::Stack(client), timeline })
+        let link = "two stacks in one process".to_owned();
+        Ok(Self { server, client: Client::Stack(client), timeline, link })
     }
 
     /// The client's name, for a heading.
@@ -74,15 +79,12 @@ impl Stage {
 
     /// What one should know to judge a figure of speed.
     pub(crate) fn conditions(&self) -> String {
-        let link = match self.client {
-            Client::Kernel => {
-                let control = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
-                let control = control.unwrap_or_default();
-                format!("kernel with {}, TUN", control.trim())
-            }
-            Client::Stack(_) => "two stacks in one process".to_owned(),
+        let control = match self.client {
+            Client::Kernel => std::fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").ok(),
+            Client::Stack(_) => None,
         };
-        format!("{link}, MTU {MTU}")
+        let control = control.map(|name| format!(", kernel with {}", name.trim())).unwrap_or_default();
+        format!("{}, MTU {MTU}{control}", self.link)
     }
 }
 

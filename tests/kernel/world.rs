@@ -11,12 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 use netstack_device::netns;
-use netstack_device::tun::{TunConfig, TunDevice};
+use netstack_device::tun::{OffloadMode, TunConfig, TunDevice};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio_netstack::{Stack, TcpConfig, TcpListener, TcpStream};
 
-use crate::cases::{CASES, Case, Family, Flavour, Setup};
+use crate::cases::{CASES, Case, Family, Flavour, Link, Setup};
 use crate::gate::{Gate, Gated};
 use crate::harness::{SKIP_MARK, SKIP_STATUS};
 
@@ -153,11 +153,16 @@ fn runtime(flavour: Flavour) -> io::Result<Runtime> {
 async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
     let device: TunDevice = TunConfig::new(DEVICE)
         .mtu(MTU)
+        .offload(match setup.link {
+            Link::Plain => OffloadMode::Off,
+            Link::Offload => OffloadMode::Auto,
+        })
         .host_address(Ipv4Addr::new(192, 0, 2, 1).into(), 24)
         .host_address(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(), 64)
         .open()
         .await
         .map_err(io::Error::from)?;
+    eprintln!("device: {device:?}");
     let gate = Gate::default();
     let mut config = TcpConfig::new();
     (setup.configure)(&mut config);
