@@ -67,8 +67,7 @@ async fn echo_once(client: &Stack, listener: &TcpListener) -> Result<[TcpStream;
             accepted.read_exact(&mut buffer).await?;
             accepted.write_all(&buffer).await
         };
-        let (wrote, read, echo) =
-            tokio::join!(write.write_all(&sent), read.read_exact(&mut echoed), echo);
+        let (wrote, read, echo) = tokio::join!(write.write_all(&sent), read.read_exact(&mut echoed), echo);
         (wrote?, read?, echo?);
     }
     if echoed != sent {
