@@ -95,7 +95,7 @@ pub(crate) async fn simultaneous(world: Arc<World>) -> CaseResult {
 const REPLY: u64 = 10_000_000;
 
 /// The kernel closes its half after a request; a second later 10 MB come back.
-// req: S-SEND-2, S-CLOSE-1, S-TEXT-2
+// req: S-FIN-4, S-SEND-2, S-CLOSE-1
 pub(crate) async fn half_close_by_kernel(world: Arc<World>) -> CaseResult {
     let (mut kernel, mut stack) = world.pair(7).await?;
     let client = world.on_kernel(async move {
@@ -113,7 +113,7 @@ pub(crate) async fn half_close_by_kernel(world: Arc<World>) -> CaseResult {
 }
 
 /// The stack closes its half after a request; a second later 10 MB come back.
-// req: S-ACK-8, S-TEXT-1, S-FIN-6, MAY-1
+// req: S-ACK-8, S-TEXT-1, S-FIN-6
 pub(crate) async fn half_close_by_stack(world: Arc<World>) -> CaseResult {
     let (mut kernel, mut stack) = world.pair(7).await?;
     let server = world.on_kernel(async move {

@@ -34,6 +34,9 @@ pub(crate) async fn garbage(world: Arc<World>) -> CaseResult {
         injector.send(&forgery.frame)?;
         settle(&format!("drops after {:?}", forgery.name), before + 1, || drops(&world)).await?;
     }
+    let counters = world.stack.counters();
+    ensure!(counters.tx_resets == 0, "{} hostile frames were answered with a reset", counters.tx_resets);
+    ensure!(world.stack.connection_count() == 1, "a hostile frame opened a connection");
 
     let stop = Arc::new(AtomicBool::new(false));
     let until = stop.clone();
@@ -63,7 +66,7 @@ pub(crate) async fn garbage(world: Arc<World>) -> CaseResult {
 }
 
 /// The link is down for five seconds in the middle of a transfer: it waits, and completes.
-// req: S-TMO-2, MUST-19
+// req: S-TMO-2
 pub(crate) async fn link_down(world: Arc<World>) -> CaseResult {
     let (kernel, stack) = world.pair(7).await?;
     let flapping = world.on_kernel(async {

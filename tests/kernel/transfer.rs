@@ -15,13 +15,13 @@ const FULL: u64 = 1_000_000_000;
 const SHORT: u64 = 200_000_000;
 
 /// 1 GB each way at once.
-// req: S-TEXT-1, S-ACK-4, MUST-2, SHLD-28
+// req: S-TEXT-1, S-ACK-4, MUST-2
 pub(crate) async fn full(world: Arc<World>) -> CaseResult {
     both_ways(&world, FULL, CHUNK, false).await
 }
 
 /// 200 MB each way at once.
-// req: S-TEXT-1, S-ACK-4, MUST-2, SHLD-28
+// req: S-TEXT-1, S-ACK-4, MUST-2
 pub(crate) async fn short(world: Arc<World>) -> CaseResult {
     both_ways(&world, SHORT, CHUNK, false).await
 }
@@ -35,13 +35,13 @@ pub(crate) fn tiny_buffers(config: &mut TcpConfig) {
 
 /// 1 GB each way through tiny buffers, whose windows close all the time: neither end may drop the ACKs that
 /// the other sends at its edge.
-// req: S-SEQ-1, S-SEQ-2, S-SEQ-3, MUST-39
+// req: S-SEQ-1, S-SEQ-2, S-SEQ-3
 pub(crate) async fn tiny_full(world: Arc<World>) -> CaseResult {
     both_ways(&world, FULL, TINY, true).await
 }
 
 /// 200 MB each way through tiny buffers.
-// req: S-SEQ-1, S-SEQ-2, S-SEQ-3, MUST-39
+// req: S-SEQ-1, S-SEQ-2, S-SEQ-3
 pub(crate) async fn tiny_short(world: Arc<World>) -> CaseResult {
     both_ways(&world, SHORT, TINY, true).await
 }

@@ -114,6 +114,9 @@ pub(crate) fn run_case(name: &str) -> ExitCode {
         return refused(&io::Error::from(error).into());
     }
     watch(case);
+    // What `RUST_LOG` asks for, to look into a case that fails.
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     match drive(case) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stopped::Setup(error)) => refused(&error),
