@@ -235,7 +235,7 @@ impl Packet<'_> {
                 self.open(tuple, &config, origin, &refused);
             }
             SynAction::Incoming(syn) => {
-                if !self.inner.table.insert_incoming(syn) {
+                if !self.inner.table.insert_incoming(syn, iss_above.is_some()) {
                     listener.half_open_ended();
                 }
             }

@@ -79,7 +79,8 @@ pub(crate) enum Routed {
     Reply(TcpHeader),
     /// Nowhere: the tuple is known, and has nothing to say.
     Ignored,
-    /// To the listener: no connection has this tuple. An initial sequence number has to lie above the one given.
+    /// To the listener: no connection has this tuple. With a number, TIME-WAIT has it, gives way to a connection that
+    /// reopens it, and the initial sequence number has to lie above the one given.
     Nobody(Option<SeqNum>),
 }
 
@@ -124,12 +125,8 @@ impl Table {
         match shard.records.handle_segment(slot, at, segment) {
             TimeWaitAction::Reply(header) => Routed::Reply(header),
             TimeWaitAction::Ignore => Routed::Ignored,
-            TimeWaitAction::Reopen { iss_above } => {
-                shard.remove(hash, tuple);
-                shard.records.remove(slot);
-                self.records.fetch_sub(1, Relaxed);
-                Routed::Nobody(Some(iss_above))
-            }
+            // The record stands until a connection takes its place: nobody may want the SYN.
+            TimeWaitAction::Reopen { iss_above } => Routed::Nobody(Some(iss_above)),
         }
     }
 
@@ -148,21 +145,25 @@ impl Table {
         lock(&self.shards[index]).find(hash, tuple).is_some()
     }
 
-    /// Enters a connection; false if its tuple is taken.
+    /// Enters a connection; false if its tuple is taken. One that reopens the tuple replaces its TIME-WAIT record.
     #[must_use]
-    pub(crate) fn insert(&self, shared: &Arc<Shared>) -> bool {
-        self.insert_entry(&shared.tuple, || Entry::Actor(Arc::clone(shared)))
+    pub(crate) fn insert(&self, shared: &Arc<Shared>, reopens: bool) -> bool {
+        self.insert_entry(&shared.tuple, reopens, || Entry::Actor(Arc::clone(shared)))
     }
 
-    /// Enters a SYN that waits for the application; false if its tuple is taken.
+    /// Enters a SYN that waits for the application; false if its tuple is taken. One that reopens the tuple replaces its
+    /// TIME-WAIT record.
     #[must_use]
-    pub(crate) fn insert_incoming(&self, record: SynRecord) -> bool {
-        self.insert_entry(&record.tuple, || Entry::Incoming(Box::new(record)))
+    pub(crate) fn insert_incoming(&self, record: SynRecord, reopens: bool) -> bool {
+        self.insert_entry(&record.tuple, reopens, || Entry::Incoming(Box::new(record)))
     }
 
-    fn insert_entry(&self, tuple: &FourTuple, entry: impl FnOnce() -> Entry) -> bool {
+    fn insert_entry(&self, tuple: &FourTuple, reopens: bool, entry: impl FnOnce() -> Entry) -> bool {
         let (hash, index) = self.locate(tuple);
         let mut shard = lock(&self.shards[index]);
+        if reopens && let Some(&Entry::TimeWait(slot)) = shard.find(hash, tuple) {
+            self.remove_record(&mut shard, slot, tuple);
+        }
         match shard.place(&self.secrets, hash, tuple) {
             Slot::Occupied(_) => false,
             Slot::Vacant(vacant) => {
@@ -170,6 +171,13 @@ impl Table {
                 true
             }
         }
+    }
+
+    /// Removes a TIME-WAIT record and its entry.
+    fn remove_record(&self, shard: &mut Shard, slot: u32, tuple: &FourTuple) {
+        shard.remove(self.secrets.table_hash(tuple), tuple);
+        shard.records.remove(slot);
+        self.records.fetch_sub(1, Relaxed);
     }
 
     /// Takes a connection out when its actor ends.
@@ -216,9 +224,7 @@ impl Table {
         let Some((_, index)) = oldest else { return };
         let mut shard = lock(&self.shards[index]);
         if let Some((slot, tuple)) = shard.records.front() {
-            shard.remove(self.secrets.table_hash(&tuple), &tuple);
-            shard.records.remove(slot);
-            self.records.fetch_sub(1, Relaxed);
+            self.remove_record(&mut shard, slot, &tuple);
         }
     }
 
@@ -234,9 +240,7 @@ impl Table {
                 return Some(next);
             }
             if let Some((slot, tuple)) = shard.records.front() {
-                shard.remove(self.secrets.table_hash(&tuple), &tuple);
-                shard.records.remove(slot);
-                self.records.fetch_sub(1, Relaxed);
+                self.remove_record(&mut shard, slot, &tuple);
             }
         }
     }

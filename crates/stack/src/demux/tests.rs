@@ -35,8 +35,8 @@ async fn a_connection_is_found_until_it_is_removed() {
         .map(|port| Arc::new(Shared::new(&stack.inner, tuple(port), 0, &TcpConfig::new())))
         .collect();
     for shared in &all {
-        assert!(table.insert(shared));
-        assert!(!table.insert(shared), "a tuple is taken once");
+        assert!(table.insert(shared, false));
+        assert!(!table.insert(shared, false), "a tuple is taken once");
     }
     let ack = segment(TcpFlags::ACK);
     for shared in &all {
@@ -58,7 +58,7 @@ async fn removal_leaves_a_successor_alone() {
     let table = Table::new(Secrets::from_seed(1), MAX_RECORDS);
     let new = || Arc::new(Shared::new(&stack.inner, tuple(1), 0, &TcpConfig::new()));
     let (old, successor) = (new(), new());
-    assert!(table.insert(&successor));
+    assert!(table.insert(&successor, false));
     table.remove(&old);
     assert!(table.contains(&successor.tuple));
 }
@@ -68,8 +68,8 @@ fn a_syn_may_wait_for_the_application() {
     let table = Table::new(Secrets::from_seed(1), MAX_RECORDS);
     let syn = segment(TcpFlags::SYN);
     let record = SynRecord::from_segment(tuple(1), &syn, Instant::ZERO);
-    assert!(table.insert_incoming(record));
-    assert!(!table.insert_incoming(record));
+    assert!(table.insert_incoming(record, false));
+    assert!(!table.insert_incoming(record, false));
     assert!(matches!(table.route(&tuple(1), Instant::ZERO, &syn), Routed::Ignored));
     assert!(table.actor(&tuple(1)).is_none());
 }

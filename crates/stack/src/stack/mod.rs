@@ -62,7 +62,8 @@ pub(crate) struct Inner {
 pub(crate) enum Origin {
     /// `TcpStream::connect`.
     Active,
-    /// A SYN that a listener took; the new initial sequence number has to lie above the one given.
+    /// A SYN that a listener took; if it reopens a tuple in TIME-WAIT, the initial sequence number has to lie above the one
+    /// given.
     Passive { syn: SynRecord, listener: Arc<ListenerShared>, iss_above: Option<SeqNum> },
 }
 
@@ -82,7 +83,8 @@ impl Inner {
     ) -> Option<Arc<Shared>> {
         let guard = self.lifecycle.enter(self)?;
         let shared = Arc::new(Shared::new(self, tuple, interface, config));
-        if !self.table.insert(&shared) {
+        let reopens = matches!(origin, Origin::Passive { iss_above: Some(_), .. });
+        if !self.table.insert(&shared, reopens) {
             return None;
         }
         let now = self.clock.now();

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use netstack_wire::ip::{self, IpHeader};
 use netstack_wire::tcp::{self, TcpFlags, TcpHeader};
 use netstack_wire::{Protocol, SeqNum};
+use tokio_netstack::device::memory::MemoryDevice;
 use tokio_netstack::device::{self, Capabilities, Device, HeadBuf, Meta, RxBatch, RxQueue, TxFrame, TxQueue};
 use tokio_netstack::{Stack, StackBuilder, TcpConfig, TcpListener, TcpStream};
 
@@ -86,8 +87,13 @@ pub fn raw_pair() -> (Stack, Raw) {
 }
 
 pub fn raw_pair_with(change: impl FnOnce(StackBuilder) -> StackBuilder) -> (Stack, Raw) {
+    raw_pair_of(|device| change(builder(device, 1)).build().unwrap())
+}
+
+/// The stack that `make` makes, and the raw peer at the other end of its device.
+pub fn raw_pair_of(make: impl FnOnce(MemoryDevice) -> Stack) -> (Stack, Raw) {
     let (a, b) = device::memory::pair(Capabilities::ip(1500), Capabilities::ip(1500));
-    let stack = change(builder(a, 1)).build().unwrap();
+    let stack = make(a);
     let (mut rx, tx) = Box::new(b).split().unwrap();
     let raw = Raw {
         rx: rx.remove(0),
