@@ -3,8 +3,8 @@
 //! Run it with `cargo test -p netstack-tests --test kernel`; arguments after `--` are those of libtest
 //! (a filter, `--list`, `--exact`, `--skip`, `--nocapture`). It needs neither root nor a set-up where
 //! user namespaces and `/dev/net/tun` are open to users; where they are not, each case is reported as
-//! skipped, with the reason. `RUST_LOG=tokio_netstack=trace` with `--nocapture` shows what the stack does in a case. The
-//! kernel's end uses the congestion control that the machine is set to.
+//! skipped, with the reason. `RUST_LOG=tokio_netstack=trace` with `--nocapture` shows what the stack does
+//! in a case. The kernel's end uses the congestion control that the machine is set to.
 
 mod bytes;
 mod cases;
