@@ -68,7 +68,9 @@ async fn echo_once(client: &Stack, listener: &TcpListener) -> Result<[TcpStream;
             accepted.write_all(&buffer).await
         };
         let (wrote, read, echo) = tokio::join!(write.write_all(&sent), read.read_exact(&mut echoed), echo);
-        (wrote?, read?, echo?);
+        wrote?;
+        read?;
+        echo?;
     }
     if echoed != sent {
         return Err("the echo differs from what was sent".into());
