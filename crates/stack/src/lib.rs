@@ -44,6 +44,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+/// The README's sample compiles.
+#[cfg(all(doctest, target_os = "linux", feature = "tun"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 mod actor;
 mod clock;
 mod demux;

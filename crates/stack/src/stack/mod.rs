@@ -154,8 +154,9 @@ impl Drop for Inner {
 ///
 /// # Order of dropping
 ///
-/// Handles, listeners and streams may be dropped in any order; none of it blocks. The stack itself, with its devices,
-/// goes when the last `Stack`, [`TcpListener`](crate::TcpListener) and [`TcpStream`](crate::TcpStream) is dropped and
+/// Handles, listeners and streams may be dropped in any order; none of it blocks, but that a device may take its time to
+/// be dropped (a [`pcapng::Tee`](crate::device::pcapng::Tee) waits some seconds for its writer). The stack itself, with
+/// its devices, goes when the last `Stack`, [`TcpListener`](crate::TcpListener) and [`TcpStream`](crate::TcpStream) is dropped and
 /// the last dropped stream has been delivered and closed in the background. To be sure that everything written has
 /// reached its peer before the program ends, drop the streams, then await [`shutdown`](Self::shutdown), then let go of
 /// the runtime. When the runtime goes first, connections end where they are: their sockets report
