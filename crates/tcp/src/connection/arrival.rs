@@ -26,18 +26,19 @@ impl Connection {
     pub fn handle_segment(&mut self, now: Instant, mut seg: Segment) {
         self.stats.segments_received += u64::from(seg.wire_segments());
         let owed = self.rcv.ack.owed();
+        let frame = seg.payload.len();
         // Each step's verdict matters to the steps after it only.
         let _ = match self.state {
             State::Closed => return,
             State::SynSent => match self.arrive_in_syn_sent(now, &mut seg) {
-                ControlFlow::Continue(()) => self.arrive_text(now, seg),
+                ControlFlow::Continue(()) => self.arrive_text(now, seg, frame),
                 done => done,
             },
             State::TimeWait => {
                 self.arrive_in_time_wait(now, &seg);
                 ControlFlow::Break(())
             }
-            _ => self.arrive(now, seg),
+            _ => self.arrive(now, seg, frame),
         };
         self.rcv.ack.limit(owed.saturating_add(1));
         self.check_invariants();
@@ -58,7 +59,7 @@ impl Connection {
         }
     }
 
-    fn arrive(&mut self, now: Instant, mut seg: Segment) -> ControlFlow<()> {
+    fn arrive(&mut self, now: Instant, mut seg: Segment, frame: usize) -> ControlFlow<()> {
         // As it came: what finds no room in the window is text all the same (R5681-11).
         let bare = seg.is_empty();
         self.check_paws(now, &seg)?;
@@ -71,11 +72,11 @@ impl Connection {
         if acceptable {
             self.update_ts_recent(now, seq, &seg);
         }
-        self.arrive_text(now, seg)
+        self.arrive_text(now, seg, frame)
     }
 
-    /// The steps behind the ACK: URG, text, FIN.
-    fn arrive_text(&mut self, now: Instant, seg: Segment) -> ControlFlow<()> {
+    /// The steps behind the ACK: URG, text, FIN. The segment came with `frame` octets of text.
+    fn arrive_text(&mut self, now: Instant, seg: Segment, frame: usize) -> ControlFlow<()> {
         if !self.state.takes_text() {
             if !seg.is_empty() {
                 // S-TEXT-2: what follows the peer's FIN is not taken; the ACK says where the stream ended.
@@ -85,7 +86,7 @@ impl Connection {
         }
         self.process_urgent(&seg);
         let fin = seg.has(TcpFlags::FIN).then(|| seg.header.seq + seg.payload.len() as u32);
-        self.process_text(now, &seg)?;
+        self.process_text(now, &seg, frame)?;
         self.process_fin(now, fin)
     }
 
@@ -269,7 +270,7 @@ impl Connection {
     }
 
     /// Seventh: text (S-TEXT-1).
-    fn process_text(&mut self, now: Instant, seg: &Segment) -> ControlFlow<()> {
+    fn process_text(&mut self, now: Instant, seg: &Segment, frame: usize) -> ControlFlow<()> {
         if seg.payload.is_empty() {
             return ControlFlow::Continue(());
         }
@@ -289,7 +290,7 @@ impl Connection {
         let largest = if seg.gso_size == 0 { data.len() } else { usize::from(seg.gso_size) };
         self.rcv.mss = self.rcv.mss.max(largest.min(usize::from(self.path_mss)) as u16);
         let before = self.rcv.nxt;
-        match self.rcv.insert(seq, data, &self.config) {
+        match self.rcv.insert(seq, data, frame, &self.config) {
             Text::InOrder { filled } => {
                 self.stats.bytes_received += u64::from(self.rcv.nxt.distance_from(before));
                 if filled {

@@ -1,5 +1,6 @@
 //! Segments that came out of order, kept until the gap before them is filled (SHLD-31).
 
+use core::mem;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
@@ -36,6 +37,24 @@ pub(crate) struct Inserted {
     pub(crate) stored: bool,
 }
 
+/// What is kept of a frame that brought `frame` octets of text. A slice holds the memory of all of its frame, which nobody
+/// counts; so a small part is copied out of it.
+pub(super) fn detached(kept: Bytes, frame: usize) -> Bytes {
+    if kept.len() < frame.div_ceil(2) { Bytes::copy_from_slice(&kept) } else { kept }
+}
+
+/// One run of two that touch. The pieces of the longer one stay where they are: a peer chooses which run its octet joins.
+pub(super) fn joined(mut front: VecDeque<Bytes>, mut back: VecDeque<Bytes>) -> VecDeque<Bytes> {
+    if front.len() >= back.len() {
+        front.append(&mut back);
+        return front;
+    }
+    for piece in front.into_iter().rev() {
+        back.push_front(piece);
+    }
+    back
+}
+
 impl Assembler {
     pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty()
@@ -52,8 +71,9 @@ impl Assembler {
         self.runs.last_key_value().map(|(_, run)| run.end)
     }
 
-    /// Takes `data` at `offset`, as far as `budget` allows; of what is held already the first copy stays.
-    pub(crate) fn insert(&mut self, offset: u64, data: &Bytes, budget: usize) -> Inserted {
+    /// Takes `data`, from a frame of `frame` octets of text, at `offset`, as far as `budget` allows; of what is held already
+    /// the first copy stays.
+    pub(crate) fn insert(&mut self, offset: u64, data: &Bytes, frame: usize, budget: usize) -> Inserted {
         let end = offset + data.len() as u64;
         let mut result = Inserted::default();
         let mut at = offset;
@@ -70,7 +90,7 @@ impl Assembler {
             if self.cost + piece.len() + PIECE_OVERHEAD > budget {
                 break;
             }
-            self.store(at, piece);
+            self.store(at, detached(piece, frame));
             result.stored = true;
             at = next;
         }
@@ -108,7 +128,7 @@ impl Assembler {
         match self.runs.range_mut(..at).next_back() {
             Some((_, before)) if before.end == at => {
                 before.pieces.push_back(piece);
-                before.pieces.append(&mut tail);
+                before.pieces = joined(mem::take(&mut before.pieces), tail);
                 before.end = end;
             }
             _ => {
@@ -133,8 +153,8 @@ impl Assembler {
                 self.cost -= piece.len() + PIECE_OVERHEAD;
                 let piece_end = piece_at + piece.len() as u64;
                 if piece_end > at {
-                    let known = at - piece_at;
-                    out(piece.split_off(known as usize));
+                    let (whole, known) = (piece.len(), at - piece_at);
+                    out(detached(piece.split_off(known as usize), whole));
                     at = piece_end;
                 }
                 piece_at = piece_end;

@@ -15,7 +15,7 @@ pub(crate) use ack::AckPolicy;
 
 use crate::config::TcpConfig;
 use crate::time::Instant;
-use assembler::Assembler;
+use assembler::{Assembler, detached};
 
 /// Receive sequence space and what goes with it (RFC 9293 3.3.1).
 ///
@@ -110,22 +110,23 @@ impl RecvHalf {
         self.ready_len + self.unread
     }
 
-    /// Takes `data` at `seq`, which lies in the window and not below `nxt`; the copy of what is there already is dropped.
-    pub(crate) fn insert(&mut self, seq: SeqNum, data: Bytes, config: &TcpConfig) -> Text {
+    /// Takes `data`, from a frame of `frame` octets of text, at `seq`, which lies in the window and not below `nxt`; the copy
+    /// of what is there already is dropped.
+    pub(crate) fn insert(&mut self, seq: SeqNum, data: Bytes, frame: usize, config: &TcpConfig) -> Text {
         if seq == self.nxt && self.out_of_order.is_none() {
-            self.deliver(data);
+            self.deliver(detached(data, frame));
             return Text::InOrder { filled: false };
         }
         let at = self.offset + u64::from(seq.distance_from(self.nxt));
         let budget = 2 * config.recv_buffer as usize;
         if seq != self.nxt {
-            let inserted = self.out_of_order.get_or_insert_default().insert(at, &data, budget);
+            let inserted = self.out_of_order.get_or_insert_default().insert(at, &data, frame, budget);
             if let Some((left, right)) = inserted.duplicate {
                 self.report_duplicate(self.seq_at(left), self.seq_at(right));
             }
             return Text::OutOfOrder;
         }
-        self.fill(data);
+        self.fill(detached(data, frame));
         Text::InOrder { filled: true }
     }
 

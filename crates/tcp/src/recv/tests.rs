@@ -1,10 +1,12 @@
 //! Reassembly against a plain array of octets.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use netstack_wire::SeqNum;
 use proptest::prelude::*;
 
-use super::assembler::Assembler;
+use super::assembler::{Assembler, joined};
 use super::{RecvHalf, Text};
 use crate::config::TcpConfig;
 use crate::testing::pattern;
@@ -53,7 +55,7 @@ proptest! {
             let known = ranges(&held[place.clone()]).first().copied();
             let known = known.map(|(left, right)| (left + u64::from(start), right + u64::from(start)));
             prop_assert_eq!(assembler.overlap((u64::from(start), u64::from(start + len))), known);
-            let inserted = assembler.insert(u64::from(start), &text(start, len), usize::MAX);
+            let inserted = assembler.insert(u64::from(start), &text(start, len), len as usize, usize::MAX);
             prop_assert_eq!(inserted.stored, held[place.clone()].contains(&false));
             // The assembler stops a duplicate at the end of a run, as the map does at the end of a range.
             prop_assert_eq!(inserted.duplicate, known);
@@ -81,7 +83,7 @@ proptest! {
         // req: R2018-6
         let mut assembler = Assembler::default();
         for (start, len) in segments {
-            assembler.insert(u64::from(start), &text(start, len), budget);
+            assembler.insert(u64::from(start), &text(start, len), len as usize, budget);
             prop_assert!(assembler.cost() <= budget);
             let octets: u64 = assembler.blocks().map(|(left, right)| right - left).sum();
             prop_assert!(octets <= budget as u64);
@@ -122,7 +124,7 @@ proptest! {
             }
             let from = start.max(before);
             let end = start + len;
-            let result = half.insert(first + from, text(from, end - from), &config);
+            let result = half.insert(first + from, text(from, end - from), len as usize, &config);
             prop_assert_eq!(from == before, matches!(result, Text::InOrder { .. }));
             let now = half.nxt.distance_from(first);
             prop_assert!(from > before || now >= end, "in-order text is always taken");
@@ -177,7 +179,7 @@ proptest! {
         for (arriving, consumed) in steps {
             let taken = arriving.min(half.window());
             if taken > 0 {
-                half.insert(half.nxt, pattern(0, taken), &config);
+                half.insert(half.nxt, pattern(0, taken), taken as usize, &config);
             }
             while let Some(data) = half.fetch() {
                 unread += data.len() as u32;
@@ -196,6 +198,24 @@ proptest! {
     }
 }
 
+/// Octets that fill the gaps of a stream from right to left, or from left to right, move the short run and not the long one.
+#[test]
+fn a_long_run_stays_where_it_is() {
+    // req: SHLD-31
+    for long_first in [true, false] {
+        let pieces = |range: core::ops::Range<u32>| range.map(|at| text(at, 1)).collect::<VecDeque<_>>();
+        let (front, back) =
+            if long_first { (pieces(0..99), pieces(99..100)) } else { (pieces(0..1), pieces(1..100)) };
+        let mut long = if long_first { front.clone() } else { back.clone() };
+        let short = if long_first { back } else { front };
+        long.reserve(8);
+        let place = &raw const long[50];
+        let all = if long_first { joined(long, short) } else { joined(short, long) };
+        assert_eq!(all, pieces(0..100));
+        assert_eq!(&raw const all[if long_first { 50 } else { 51 }], place);
+    }
+}
+
 #[test]
 fn nothing_is_held_behind_a_fin() {
     // req: S-TEXT-2
@@ -203,7 +223,7 @@ fn nothing_is_held_behind_a_fin() {
     let mut half = RecvHalf::new(&config);
     half.start(SeqNum(0));
     half.adv = half.nxt + 1_000;
-    half.insert(half.nxt + 50, text(50, 10), &config);
+    half.insert(half.nxt + 50, text(50, 10), 10, &config);
     assert!(half.has_sack_blocks());
     half.fin = Some(half.nxt);
     assert!(half.take_fin());
@@ -224,7 +244,7 @@ fn the_level_for_an_update_agrees_with_the_update() {
         half.announce(&config, shift);
         // The peer fills the window, and the owner has fetched all of it.
         let window = half.window();
-        half.insert(half.nxt, pattern(0, window), &config);
+        half.insert(half.nxt, pattern(0, window), window as usize, &config);
         while half.fetch().is_some() {}
         half.announce(&config, shift);
         let level = half.update_below(&config, shift).expect("an update is owed");

@@ -1,11 +1,14 @@
 //! Blind attacks (RFC 5961).
 
 use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::{config, ms};
 use crate::event::Event;
 use crate::state::{CloseReason, State};
-use crate::testing::{Pair, Script, Side};
+use crate::testing::{Pair, Script, Side, pattern};
 
 /// The right edge of a connection of [`Script::established_plain`]: nothing was announced after the SYN-ACK.
 const EDGE: u32 = 1 + 65_535;
@@ -173,4 +176,71 @@ fn crossed_sequence_numbers_make_no_endless_exchange() {
         let last = pair.log.last().map(|flight| flight.sent).unwrap();
         assert!(pair.now() - last > Duration::from_secs(80), "silence by now, shift {shift}");
     }
+}
+
+/// The device's buffers that are still referred to.
+#[derive(Default)]
+struct Frames(Arc<()>);
+
+/// A buffer of the device, counted until nothing refers to it.
+struct Frame {
+    octets: Bytes,
+    _counted: Arc<()>,
+}
+
+impl AsRef<[u8]> for Frame {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl Frames {
+    /// Text from `seq` to `end` in a frame of its own arrives.
+    fn inject(&self, script: &mut Script, seq: u32, end: u32) {
+        let mut segment = script.build(&format!(". {seq}:{end}({}) ack 1", end - seq).parse().unwrap());
+        let frame = Frame { octets: pattern(seq, end), _counted: Arc::clone(&self.0) };
+        segment.payload = Bytes::from_owner(frame);
+        script.inject_segment(segment);
+    }
+
+    fn held(&self) -> usize {
+        Arc::strong_count(&self.0) - 1
+    }
+}
+
+#[test]
+fn a_few_new_octets_do_not_hold_the_frame_they_came_in() {
+    // req: SHLD-31, S-SEQ-7
+    const LEN: u32 = 60_000;
+    let mut script = Script::established(&config());
+    script.auto_read = false;
+    let frames = Frames::default();
+    // Out of order, each with one octet more than the one before.
+    for start in 2..1_000 {
+        frames.inject(&mut script, start, start + LEN);
+    }
+    assert_eq!(frames.held(), 1, "the first, of which all was new");
+    // A gap of one octet each, the last first.
+    let frames = Frames::default();
+    let mut script = Script::established(&config());
+    script.auto_read = false;
+    for start in (2..1_000).step_by(2) {
+        frames.inject(&mut script, start, start + 1);
+    }
+    let small = frames.held();
+    for start in (3..1_000).step_by(2).rev() {
+        frames.inject(&mut script, start, start + LEN);
+    }
+    assert_eq!(frames.held(), small + 1, "the first, of which most was new");
+    // In order, almost all of it known; nobody reads.
+    let frames = Frames::default();
+    let mut script = Script::established(&config());
+    script.auto_read = false;
+    frames.inject(&mut script, 1, 20_001);
+    for end in 1..40 {
+        frames.inject(&mut script, 1, 20_001 + end * 100);
+    }
+    assert_eq!(frames.held(), 1);
+    assert_eq!(script.read(), 20_000 + 39 * 100);
+    assert_eq!(frames.held(), 0);
 }
