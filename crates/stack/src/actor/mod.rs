@@ -112,6 +112,7 @@ impl Actor {
             }
             // What is still to be said is said before the connection is forgotten.
             Sent::More => Rest::Yield,
+            Sent::Waiting if self.finish_unsaid() => Rest::Done,
             Sent::Waiting => self.rest(cx),
             Sent::All if self.finish() => Rest::Done,
             Sent::All => self.rest(cx),
@@ -316,6 +317,20 @@ impl Actor {
         self.ended = true;
         self.shared.inner.table.remove(&self.shared);
         self.tell(cause);
+    /// Ends the actor though the device takes nothing, if the connection is over: a device that stalls for good must not
+    /// hide it. Only a reset of ours is worth the wait for a slot; the socket does not wait with it.
+    fn finish_unsaid(&mut self) -> bool {
+        let Some(reason) = self.connection.close_reason() else { return false };
+        let cause = EndCause::Closed(reason);
+        if reason == CloseReason::Aborted {
+            self.shared.recv.fail(cause);
+            self.shared.send.end(cause);
+            return false;
+        }
+        self.end(cause);
+        true
+    }
+
     }
 
     fn tell(&mut self, cause: EndCause) {

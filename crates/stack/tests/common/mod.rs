@@ -92,7 +92,13 @@ pub fn raw_pair_with(change: impl FnOnce(StackBuilder) -> StackBuilder) -> (Stac
 
 /// The stack that `make` makes, and the raw peer at the other end of its device.
 pub fn raw_pair_of(make: impl FnOnce(MemoryDevice) -> Stack) -> (Stack, Raw) {
-    let (a, b) = device::memory::pair(Capabilities::ip(1500), Capabilities::ip(1500));
+    raw_pair_of_depth(512, make)
+}
+
+/// As [`raw_pair_of`], with room for `depth` frames in each direction.
+pub fn raw_pair_of_depth(depth: usize, make: impl FnOnce(MemoryDevice) -> Stack) -> (Stack, Raw) {
+    let caps = Capabilities::ip(1500);
+    let (a, b) = device::memory::pair_with_depth(caps.clone(), caps, depth);
     let stack = make(a);
     let (mut rx, tx) = Box::new(b).split().unwrap();
     let raw = Raw {
