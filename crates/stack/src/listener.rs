@@ -319,7 +319,10 @@ impl TcpListener {
         }
         let tcp = config.tcp.clone().map_or_else(|| Arc::clone(&inner.config), Arc::new);
         let shared = inner.listeners.insert(local, &config, tcp, &inner.ports)?;
-        Ok(Self { shared, inner: Arc::clone(inner) })
+        let listener = Self { shared, inner: Arc::clone(inner) };
+        // A stop since the look above has closed the listeners that it found, and may have missed this one.
+        inner.check_running()?;
+        Ok(listener)
     }
 
     /// Waits for the next connection.
@@ -377,3 +380,6 @@ impl fmt::Debug for TcpListener {
         f.debug_struct("TcpListener").field("local_addr", &self.shared.local).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
