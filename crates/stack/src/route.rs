@@ -194,7 +194,8 @@ impl Routes {
 
     /// Whether a socket may be bound to `addr`.
     pub(crate) fn may_bind(&self, addr: IpAddr) -> bool {
-        addr.is_unspecified() || self.is_own(addr) || (self.any_address && !self.is_group(addr))
+        let any = || self.any_address && !self.is_group(addr) && !is_loopback(addr);
+        addr.is_unspecified() || self.is_own(addr) || any()
     }
 
     /// What a received packet's destination is to us (R1122-3, R1122-11, R8200-2).
@@ -203,7 +204,7 @@ impl Routes {
             Destination::Ours
         } else if self.is_group(dst) {
             Destination::Group
-        } else if self.any_address && !dst.is_unspecified() {
+        } else if self.any_address && !dst.is_unspecified() && !is_loopback(dst) {
             Destination::Ours
         } else {
             Destination::Foreign
@@ -235,6 +236,11 @@ impl Routes {
             .or_else(|| family().next())
             .map(|&(prefix, interface)| (interface, prefix.addr))
     }
+}
+
+/// Addresses that mean the host itself and never travel (RFC 1122 3.2.1.3 (g), RFC 4291 2.5.3).
+fn is_loopback(addr: IpAddr) -> bool {
+    addr.to_canonical().is_loopback()
 }
 
 fn is_link_local(addr: IpAddr) -> bool {

@@ -74,4 +74,9 @@ fn destinations_are_told_apart() {
     assert_eq!(routes.classify(ip("203.0.113.9")), Destination::Ours);
     assert_eq!(routes.classify(ip("192.0.2.255")), Destination::Group);
     assert_eq!(routes.classify(ip("0.0.0.0")), Destination::Foreign);
+    for dst in ["127.0.0.1", "127.255.0.1", "::1", "::ffff:127.0.0.1"] {
+        assert_eq!(routes.classify(ip(dst)), Destination::Foreign, "{dst} never travels");
+        assert!(!routes.may_bind(ip(dst)), "{dst}");
+    }
+    assert!(routes.may_bind(ip("203.0.113.9")));
 }
