@@ -12,13 +12,17 @@ use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
-use tokio_netstack::{Stack, TcpListener, TcpStream};
+use tokio_netstack::{ListenConfig, Stack, TcpConfig, TcpListener, TcpStream};
 
 const TICK: Duration = Duration::from_millis(2);
 
 /// Our end closes first, in order: the raw peer's view, up to our TIME-WAIT.
 async fn to_time_wait(stack: &Stack, raw: &mut Raw) -> TcpStream {
-    let listener = TcpListener::bind(stack, addr(SERVER, PORT)).await.unwrap();
+    to_time_wait_with(stack, raw, ListenConfig::new()).await
+}
+
+async fn to_time_wait_with(stack: &Stack, raw: &mut Raw, config: ListenConfig) -> TcpStream {
+    let listener = TcpListener::bind_with(stack, addr(SERVER, PORT), config).await.unwrap();
     raw.open().await;
     let (mut stream, _) = listener.accept().await.unwrap();
     stream.shutdown().await.unwrap();
@@ -51,6 +55,30 @@ async fn time_wait_is_a_record_that_answers() {
     sleep(Duration::from_secs(59)).await;
     assert_eq!(stack.time_wait_count(), 1);
     sleep(Duration::from_secs(2)).await;
+    assert_eq!(stack.time_wait_count(), 0);
+}
+
+/// A shorter TIME-WAIT ends on time among longer ones.
+// req: S-TMO-3
+#[tokio::test(start_paused = true)]
+async fn each_time_wait_record_ends_on_its_own_time() {
+    let (stack, mut raw) = raw_pair();
+    for port in 1..=200 {
+        raw.local.set_port(port);
+        drop(to_time_wait(&stack, &mut raw).await);
+    }
+    let mut tcp = TcpConfig::new();
+    tcp.time_wait(Duration::from_secs(5));
+    let mut config = ListenConfig::new();
+    config.tcp(tcp);
+    for port in 201..=220 {
+        raw.local.set_port(port);
+        drop(to_time_wait_with(&stack, &mut raw, config.clone()).await);
+    }
+    assert_eq!(stack.time_wait_count(), 220);
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(stack.time_wait_count(), 200);
+    sleep(Duration::from_secs(60)).await;
     assert_eq!(stack.time_wait_count(), 0);
 }
 

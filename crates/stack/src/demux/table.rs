@@ -1,7 +1,10 @@
 //! The sharded table of connections.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
+use std::task::{Poll, Waker};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
@@ -38,6 +41,8 @@ struct Shard {
     records: Records,
     /// Whether a task drives the expiry of `records`.
     driven: bool,
+    /// Wakes that task, which sleeps until what was the next expiry.
+    driver: Option<Waker>,
 }
 
 impl Shard {
@@ -205,6 +210,9 @@ impl Table {
         let before = shard.remove(hash, &shared.tuple);
         let slot = shard.records.insert(record, stamp);
         match shard.place(&self.secrets, hash, &shared.tuple) {
+        // It may be the first to expire, where connections differ in the length of their TIME-WAIT.
+        let first = shard.records.next_expiry() == Some(expires_at);
+        let driver = if first { shard.driver.take() } else { None };
             Slot::Occupied(_) => unreachable!("the tuple's entry was just removed under this lock"),
             Slot::Vacant(vacant) => vacant.insert(Entry::TimeWait(slot)),
         };
@@ -214,6 +222,8 @@ impl Table {
         if drive {
             inner.handle.spawn(expire(Arc::downgrade(inner), index));
         }
+        } else if let Some(driver) = driver {
+            driver.wake();
     }
 
     /// Removes the record that came first, over all shards.
@@ -246,6 +256,20 @@ impl Table {
     }
 
     /// TIME-WAIT records held.
+    /// Ready when a record of a shard expires before `next`; otherwise the task that drives the shard will be woken when
+    /// one comes.
+    fn poll_earlier(&self, index: usize, next: Instant, waker: &Waker) -> Poll<()> {
+        let mut shard = lock(&self.shards[index]);
+        if shard.records.next_expiry().is_none_or(|expiry| expiry < next) {
+            return Poll::Ready(());
+        }
+        match &mut shard.driver {
+            Some(driver) => driver.clone_from(waker),
+            slot => *slot = Some(waker.clone()),
+        }
+        Poll::Pending
+    }
+
     pub(crate) fn time_wait_count(&self) -> usize {
         self.records.load(Relaxed)
     }
@@ -277,7 +301,11 @@ async fn expire(inner: Weak<Inner>, index: usize) {
             let Some(inner) = inner.upgrade() else { return };
             inner.table.expire(index, inner.clock.now()).and_then(|next| inner.clock.tokio(next))
         };
-        let Some(next) = next else { return };
-        sleep_until(next).await;
+        let mut sleep = pin!(sleep_until(at));
+        poll_fn(|cx| match (sleep.as_mut().poll(cx), inner.upgrade()) {
+            (Poll::Pending, Some(inner)) => inner.table.poll_earlier(index, next, cx.waker()),
+            _ => Poll::Ready(()),
+        })
+        .await;
     }
 }
