@@ -18,7 +18,7 @@ use netstack_wire::tcp::{self, TcpFlags, TcpHeader};
 use netstack_wire::{ParseError, Protocol, SeqNum, udp};
 use tracing::{debug, trace};
 
-use crate::actor::{Arrival, Input, Shared};
+use crate::actor::{Arrival, Input, Shared, order};
 use crate::demux::Routed;
 use crate::icmp::{self, Problem, Reply};
 use crate::listener::ListenerShared;
@@ -256,8 +256,11 @@ impl Packet<'_> {
         listener: &ListenerShared,
     ) {
         // Answers leave by the interface that the SYN came in by.
-        if self.inner.spawn(tuple, self.interface, config, origin).is_none() {
-            listener.half_open_ended();
+        match self.inner.spawn(tuple, self.interface, config, origin) {
+            // It closed since it took the SYN, and may have missed this handshake.
+            Some(shared) if listener.is_closed() => shared.order(order::UNLISTEN),
+            Some(_) => {}
+            None => listener.half_open_ended(),
         }
     }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use netstack_tcp::{FourTuple, Instant, PortAllocator, Segment, SynAction, TcpConfig};
 
+use crate::actor::order;
 use crate::error::EndCause;
 use crate::lane::{Waiter, Waiters, lock, wait};
 use crate::route::{canonical, unspecified};
@@ -135,6 +136,11 @@ impl ListenerShared {
         lock(&self.queue).waiters.forget(place);
     }
 
+    /// Whether nobody will accept any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.queue).closed.is_some()
+    }
+
     /// Ends the listener: whoever waits in `accept` gets an error, whoever was not accepted a reset.
     pub(crate) fn close(&self) {
         let (ready, waiters) = {
@@ -247,7 +253,7 @@ fn overlap(a: IpAddr, b: IpAddr) -> bool {
 
 /// A TCP socket that listens for connections.
 ///
-/// Dropping it closes it: connections not yet accepted are reset, accepted ones live on.
+/// Dropping it closes it: connections not yet accepted and handshakes under way are reset, accepted connections live on.
 ///
 /// # Examples
 ///
@@ -372,6 +378,9 @@ impl Drop for TcpListener {
     fn drop(&mut self) {
         self.inner.listeners.remove(&self.shared);
         self.shared.close();
+        for half_open in self.inner.table.connecting_at(self.shared.local.port()) {
+            half_open.order(order::UNLISTEN);
+        }
     }
 }
 

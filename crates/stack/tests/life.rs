@@ -150,6 +150,50 @@ async fn shutdown_delivers_and_ends() {
     assert_eq!(listener.accept().await.unwrap_err().kind(), ErrorKind::NetworkDown);
 }
 
+/// A handshake that its peer does not complete: the SYN-ACK is out.
+async fn half_open(raw: &mut Raw) {
+    raw.send(TcpFlags::SYN, b"");
+    let answer = raw.recv_within(TICK).await.unwrap();
+    assert_eq!(answer.header.flags, TcpFlags::SYN | TcpFlags::ACK);
+}
+
+/// A shutdown does not wait for peers that may never answer: nobody will accept them.
+#[tokio::test(start_paused = true)]
+async fn shutdown_resets_handshakes_under_way() {
+    let (stack, mut raw) = raw_pair();
+    let _listener = TcpListener::bind(&stack, addr(SERVER, PORT)).await.unwrap();
+    half_open(&mut raw).await;
+    timeout(TICK, stack.shutdown()).await.expect("does not wait for the handshake");
+    assert!(raw.recv_within(TICK).await.unwrap().has(TcpFlags::RST));
+}
+
+/// A listener takes its handshakes with it, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_dropped_listener_resets_its_handshakes() {
+    let (stack, mut raw) = raw_pair();
+    let listener = TcpListener::bind(&stack, addr(SERVER, PORT)).await.unwrap();
+    let other = TcpListener::bind(&stack, addr(SERVER, PORT + 1)).await.unwrap();
+    raw.open().await;
+    let (mut accepted, _) = listener.accept().await.unwrap();
+    let next = (raw.seq, raw.ack);
+    raw.remote.set_port(PORT + 1);
+    half_open(&mut raw).await;
+    raw.remote.set_port(PORT);
+    raw.local.set_port(40001);
+    half_open(&mut raw).await;
+    assert_eq!(stack.connection_count(), 3);
+    drop(listener);
+    let reset = raw.recv_within(TICK).await.unwrap();
+    assert!(reset.has(TcpFlags::RST) && reset.header.dst_port == 40001, "{reset:?}");
+    raw.silence(TICK).await;
+    assert_eq!(stack.connection_count(), 2, "the accepted one, and the other listener's");
+    raw.local.set_port(40000);
+    (raw.seq, raw.ack) = next;
+    raw.send(TcpFlags::ACK | TcpFlags::PSH, b"on");
+    accepted.read_exact(&mut [0; 2]).await.unwrap();
+    drop(other);
+}
+
 #[tokio::test(start_paused = true)]
 async fn abort_resets_every_connection() {
     let (server, client) = stacks();

@@ -199,7 +199,7 @@ impl Actor {
         if orders & order::REQUEST != 0 {
             self.take_requests(now);
         }
-        if orders & order::ABORT != 0 {
+        if orders & order::ABORT != 0 || (orders & order::UNLISTEN != 0 && self.listener.is_some()) {
             self.orphaned = true;
             self.connection.abort();
         }
@@ -225,6 +225,11 @@ impl Actor {
     /// The socket was dropped: what it wrote goes out, what it has not read turns the close into a reset.
     fn close(&mut self, now: Instant) {
         self.orphaned = true;
+        if self.listener.is_some() {
+            // The stack shuts down, and nobody will ever accept it: no reason to wait for the handshake.
+            self.connection.abort();
+            return;
+        }
         match self.shared.linger() {
             Linger::Background => {}
             Linger::Bounded(limit) => self.linger_until = Some(now + limit),
@@ -312,11 +317,6 @@ impl Actor {
         true
     }
 
-    /// The connection is over: the table forgets it and the socket learns why.
-    fn end(&mut self, cause: EndCause) {
-        self.ended = true;
-        self.shared.inner.table.remove(&self.shared);
-        self.tell(cause);
     /// Ends the actor though the device takes nothing, if the connection is over: a device that stalls for good must not
     /// hide it. Only a reset of ours is worth the wait for a slot; the socket does not wait with it.
     fn finish_unsaid(&mut self) -> bool {
@@ -331,6 +331,11 @@ impl Actor {
         true
     }
 
+    /// The connection is over: the table forgets it and the socket learns why.
+    fn end(&mut self, cause: EndCause) {
+        self.ended = true;
+        self.shared.inner.table.remove(&self.shared);
+        self.tell(cause);
     }
 
     fn tell(&mut self, cause: EndCause) {

@@ -24,6 +24,8 @@ pub(crate) mod order {
     pub(crate) const STOP: u8 = 4;
     /// Look at the requests.
     pub(crate) const REQUEST: u8 = 8;
+    /// The listener is gone: abort, unless the handshake is complete.
+    pub(crate) const UNLISTEN: u8 = 16;
 }
 
 /// What `set_linger` asked for.

@@ -208,11 +208,12 @@ impl Table {
         let stamp = self.stamp.fetch_add(1, Relaxed);
         let mut shard = lock(&self.shards[index]);
         let before = shard.remove(hash, &shared.tuple);
+        let expires_at = record.expires_at();
         let slot = shard.records.insert(record, stamp);
-        match shard.place(&self.secrets, hash, &shared.tuple) {
         // It may be the first to expire, where connections differ in the length of their TIME-WAIT.
         let first = shard.records.next_expiry() == Some(expires_at);
         let driver = if first { shard.driver.take() } else { None };
+        match shard.place(&self.secrets, hash, &shared.tuple) {
             Slot::Occupied(_) => unreachable!("the tuple's entry was just removed under this lock"),
             Slot::Vacant(vacant) => vacant.insert(Entry::TimeWait(slot)),
         };
@@ -221,9 +222,9 @@ impl Table {
         drop(before);
         if drive {
             inner.handle.spawn(expire(Arc::downgrade(inner), index));
-        }
         } else if let Some(driver) = driver {
             driver.wake();
+        }
     }
 
     /// Removes the record that came first, over all shards.
@@ -255,7 +256,6 @@ impl Table {
         }
     }
 
-    /// TIME-WAIT records held.
     /// Ready when a record of a shard expires before `next`; otherwise the task that drives the shard will be woken when
     /// one comes.
     fn poll_earlier(&self, index: usize, next: Instant, waker: &Waker) -> Poll<()> {
@@ -270,16 +270,26 @@ impl Table {
         Poll::Pending
     }
 
+    /// TIME-WAIT records held.
     pub(crate) fn time_wait_count(&self) -> usize {
         self.records.load(Relaxed)
     }
 
     /// All connections, in the order of their tuples: the same on each run.
     pub(crate) fn actors(&self) -> Vec<Arc<Shared>> {
+        self.actors_where(|_| true)
+    }
+
+    /// Connections from a local port whose handshake is under way, in the order of their tuples.
+    pub(crate) fn connecting_at(&self, port: u16) -> Vec<Arc<Shared>> {
+        self.actors_where(|shared| shared.local().port() == port && shared.send.is_connecting())
+    }
+
+    fn actors_where(&self, wanted: impl Fn(&Shared) -> bool) -> Vec<Arc<Shared>> {
         let mut all = Vec::new();
         for shard in &self.shards {
             all.extend(lock(shard).table.iter().filter_map(|entry| match entry {
-                Entry::Actor(shared) => Some(Arc::clone(shared)),
+                Entry::Actor(shared) if wanted(shared) => Some(Arc::clone(shared)),
                 _ => None,
             }));
         }
@@ -297,9 +307,11 @@ impl std::fmt::Debug for Table {
 /// Drives the expiry of one shard's records, as long as it has any.
 async fn expire(inner: Weak<Inner>, index: usize) {
     loop {
-        let next = {
+        let (next, at) = {
             let Some(inner) = inner.upgrade() else { return };
-            inner.table.expire(index, inner.clock.now()).and_then(|next| inner.clock.tokio(next))
+            let Some(next) = inner.table.expire(index, inner.clock.now()) else { return };
+            let Some(at) = inner.clock.tokio(next) else { return };
+            (next, at)
         };
         let mut sleep = pin!(sleep_until(at));
         poll_fn(|cx| match (sleep.as_mut().poll(cx), inner.upgrade()) {

@@ -236,6 +236,11 @@ impl SendSide {
         Ok(true)
     }
 
+    /// Whether the handshake is under way.
+    pub(crate) fn is_connecting(&self) -> bool {
+        lock(&self.lane).phase == Phase::Connecting
+    }
+
     /// Why the connection ended, if it did.
     pub(crate) fn ended(&self) -> Option<EndCause> {
         match lock(&self.lane).phase {
