@@ -174,8 +174,12 @@ impl Connection {
             self.answer_unacceptable(now, seg);
             return self.rescue_ack(seg);
         }
-        // Above the edge only: its ACK, window and URG still count, its text does not (S-SEQ-2, S-SEQ-3).
+        // Above the edge only: its ACK, window and URG still count, its text does not (S-SEQ-2, S-SEQ-3); unless it lies so far
+        // above that it is a guess.
         self.answer_unacceptable(now, seg);
+        if seq.distance_from(edge) > self.config.recv_buffer {
+            return ControlFlow::Break(());
+        }
         seg.payload = Bytes::new();
         seg.header.flags = seg.header.flags.without(TcpFlags::FIN);
         self.last_received = now;

@@ -80,6 +80,44 @@ fn a_syn_is_challenged_wherever_it_lies() {
 }
 
 #[test]
+fn a_segment_far_above_the_window_changes_nothing() {
+    // req: S-SEQ-2, S-SEQ-3, S-SEQ-5
+    const BUFFER: u32 = 1 << 16;
+    let mut config = config();
+    config.recv_buffer(BUFFER as usize);
+    for (above, counts) in [(1, true), (BUFFER, true), (BUFFER + 1, false), (1 << 30, false)] {
+        for octets in [0, 10] {
+            let mut script = Script::established_plain(&config);
+            script.write(200);
+            script.forget_sent();
+            script.drain_events();
+            let seq = EDGE + above;
+            script.inject(&format!("PU. {seq}:{}({octets}) ack 201 win 0 urg 5", seq + octets));
+            script.expect(". 201:201(0) ack 1");
+            script.expect_nothing();
+            assert_eq!(script.octets_read(), 0);
+            let info = script.connection.info();
+            assert_eq!((info.in_flight == 0, info.snd_wnd == 0), (counts, counts), "{above} above");
+            let told = script.drain_events().contains(&Event::UrgentPending);
+            assert_eq!(told, counts, "{above} above");
+        }
+    }
+}
+
+#[test]
+fn a_segment_far_above_the_window_is_no_sign_of_life() {
+    // req: S-SEQ-2
+    let mut config = config();
+    config.keepalive(Some(crate::KeepAlive { idle: Duration::from_secs(10), ..Default::default() }));
+    let mut script = Script::established_plain(&config);
+    script.advance_ms(9_000);
+    script.inject(". 1073741824:1073741824(0) ack 1");
+    script.forget_sent();
+    script.advance_ms(1_001);
+    script.expect(". 0:0(0) ack 1");
+}
+
+#[test]
 fn an_ack_far_below_is_dropped_with_its_text() {
     // req: R5961-5
     let mut script = Script::established_plain(&config());
