@@ -75,8 +75,8 @@ async fn b15_a_flood_of_syns_is_bounded() {
     assert_eq!(stack.connection_count(), 50);
     sleep(Duration::from_millis(1)).await;
     assert_eq!(stack.counters().drop_half_open_full, 5000 - 50);
-    // SYN-RECEIVED ends by its own limit (MUST-23); then the next client is welcome.
-    let end = tokio::time::Instant::now() + Duration::from_secs(250);
+    // SYN-RECEIVED ends by its own limit, a minute; then the next client is welcome.
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
     while tokio::time::Instant::now() < end {
         let _ = raw.packet_within(Duration::from_secs(10)).await;
     }
@@ -135,7 +135,7 @@ async fn b16_accepted_connections_do_not_fill_the_backlog() {
 #[tokio::test(start_paused = true)]
 async fn b16_abandoned_handshakes_make_room() {
     let mut tcp = TcpConfig::new();
-    tcp.syn_timeout(Duration::from_secs(2));
+    tcp.syn_ack_timeout(Duration::from_secs(2));
     let mut config = ListenConfig::new();
     config.backlog(4).max_half_open(4).tcp(tcp);
     let (stack, mut raw) = raw_pair_with(|builder| builder.listen_config(config));
@@ -155,6 +155,7 @@ async fn b16_abandoned_handshakes_make_room() {
 }
 
 /// The last ACK of a handshake waits for a place in the accept queue; the SYN-ACK is resent meanwhile.
+// req: R4987-6
 #[tokio::test(start_paused = true)]
 async fn a_full_accept_queue_holds_the_handshake_back() {
     let mut config = ListenConfig::new();
