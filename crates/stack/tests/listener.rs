@@ -158,7 +158,7 @@ async fn a_rebooted_peer_opens_anew() {
 async fn b15_a_hundred_thousand_syns() {
     const LIMIT: usize = 1024;
     let mut tcp = TcpConfig::new();
-    tcp.syn_timeout(Duration::from_secs(10));
+    tcp.syn_ack_timeout(Duration::from_secs(10));
     let (stack, mut raw) = raw_pair_with(|builder| builder.tcp_config(tcp));
     let listener = TcpListener::bind(&stack, raw.remote).await.unwrap();
     let mut honest = opens(&listener, &mut raw).await;
@@ -217,7 +217,7 @@ async fn b15_a_hundred_thousand_syns() {
 async fn syn_acks_end_as_configured() {
     for (limit, repeated) in [(2, 1), (4, 2), (10, 3), (20, 4), (40, 5), (180, 7)] {
         let mut tcp = TcpConfig::new();
-        tcp.syn_timeout(Duration::from_secs(limit));
+        tcp.syn_ack_timeout(Duration::from_secs(limit));
         let (stack, mut raw) = raw_pair_with(|builder| tight(builder).tcp_config(tcp));
         let listener = TcpListener::bind(&stack, raw.remote).await.unwrap();
         raw.send(SYN, b"");

@@ -37,6 +37,7 @@ pub struct TcpConfig {
     pub(crate) keepalive: Option<KeepAlive>,
     pub(crate) user_timeout: Option<Duration>,
     pub(crate) syn_timeout: Duration,
+    pub(crate) syn_ack_timeout: Duration,
     pub(crate) initial_rto: Duration,
     pub(crate) min_rto: Duration,
     pub(crate) max_rto: Duration,
@@ -63,6 +64,7 @@ impl Default for TcpConfig {
             keepalive: None,
             user_timeout: Some(Duration::from_secs(300)),
             syn_timeout: Duration::from_secs(180),
+            syn_ack_timeout: Duration::from_secs(60),
             initial_rto: Duration::from_secs(1),
             min_rto: Duration::from_millis(200),
             max_rto: Duration::from_secs(60),
@@ -121,9 +123,17 @@ impl TcpConfig {
         self
     }
 
-    /// R2 for the handshake: how long a SYN is repeated. Default three minutes (MUST-23).
+    /// R2 for an active open: how long its SYN is repeated. Default three minutes (MUST-23).
     pub fn syn_timeout(&mut self, limit: Duration) -> &mut Self {
         self.syn_timeout = limit;
+        self
+    }
+
+    /// How long the SYN-ACK that answers a SYN is repeated before the half-open connection is given up. Default 60 s, six
+    /// SYN-ACKs: a listener has places for so many half-open connections only, and each forged SYN takes one for this long
+    /// (RFC 4987 3.3).
+    pub fn syn_ack_timeout(&mut self, limit: Duration) -> &mut Self {
+        self.syn_ack_timeout = limit;
         self
     }
 
@@ -239,6 +249,24 @@ impl TcpConfig {
     }
 
     /// The length of TIME-WAIT.
+    #[must_use]
+    pub fn user_timeout_limit(&self) -> Option<Duration> {
+        self.user_timeout
+    }
+
+    /// The differentiated services code point of what is sent.
+    #[must_use]
+    pub fn dscp_value(&self) -> u8 {
+        self.dscp
+    }
+
+    /// TTL or hop limit of what is sent.
+    #[must_use]
+    pub fn hop_limit_value(&self) -> u8 {
+        self.hop_limit
+    }
+
+    /// How long a connection stays in TIME-WAIT.
     #[must_use]
     pub fn time_wait_length(&self) -> Duration {
         self.time_wait

@@ -30,7 +30,7 @@ impl Connection {
     pub fn accept(now: Instant, syn: &SynRecord, opening: Opening, config: Arc<TcpConfig>) -> Self {
         let mut connection = Self::new(now, opening, config, State::SynReceived);
         connection.passive = true;
-        connection.timers.set(Timer::UserTimeout, now + connection.config.syn_timeout);
+        connection.timers.set(Timer::UserTimeout, now + connection.config.syn_ack_timeout);
         connection.take_syn(now, syn);
         connection
     }

@@ -203,6 +203,40 @@ fn a_syn_is_repeated_by_the_same_scheme() {
 }
 
 #[test]
+fn a_syn_ack_is_given_up_sooner_than_a_syn() {
+    // req: R4987-6
+    let mut short = config();
+    short.syn_ack_timeout(secs(10));
+    let defaults = [1, 3, 7, 15, 31].as_slice();
+    for (config, limit, repeated) in [(config(), 60, defaults), (short, 10, &defaults[..3])] {
+        let mut script = Script::listen(&config, "S 0:0(0) <mss 1460>");
+        let start = script.now();
+        script.expect("S. 0:0(0) ack 1");
+        script.advance(secs(limit) - ms(1));
+        assert_eq!(script.state(), State::SynReceived);
+        for at in repeated {
+            script.expect_after(start, secs(*at), "S. 0:0(0) ack 1");
+        }
+        script.expect_nothing();
+        script.advance(ms(1));
+        assert_eq!(script.connection.close_reason(), Some(CloseReason::TimedOut));
+        script.expect_nothing();
+    }
+}
+
+#[test]
+fn a_simultaneous_open_is_as_patient_as_the_active_open_it_was() {
+    // req: MUST-10, MUST-23
+    let mut script = Script::connect(&config());
+    script.advance(secs(1));
+    script.inject("S 0:0(0) <mss 1460>");
+    script.advance(secs(179) - ms(1));
+    assert_eq!(script.state(), State::SynReceived);
+    script.advance(ms(1));
+    assert_eq!(script.connection.close_reason(), Some(CloseReason::TimedOut));
+}
+
+#[test]
 fn a_syn_ack_is_repeated_by_the_same_scheme() {
     // req: MUST-22
     let mut script = Script::listen(&config(), "S 0:0(0) <mss 1460>");
