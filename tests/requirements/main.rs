@@ -1,5 +1,5 @@
 //! Holds the tests against `docs/requirements.md`: each row that is claimed or declined has a test that cites it, and each
-//! citation names a row. A citation is a comment line of the form `// req: MUST-16, S-SEQ-1` in a file of tests.
+//! citation names such a row. A citation is a comment line of the form `// req: MUST-16, S-SEQ-1` in a file of tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -144,10 +144,16 @@ fn each_claim_has_a_test_and_each_citation_a_row() {
         .filter(|(id, _)| !known.contains(id.as_str()))
         .map(|(id, places)| format!("{id} at {}", places.join(", ")))
         .collect();
+    let early: Vec<String> = rows
+        .iter()
+        .filter(|(_, status)| *status == Status::Later)
+        .filter_map(|(id, _)| Some(format!("{id} at {}", cited.get(id)?.join(", "))))
+        .collect();
     let report = [
         list("claimed, and no test cites them", &without(Status::Claimed)),
         list("declined, and no test pins what is done instead", &without(Status::Declined)),
         list("cited, and no row of docs/requirements.md", &unknown),
+        list("cited, and still to come", &early),
         list("cited outside of tests", &misplaced),
     ]
     .concat();

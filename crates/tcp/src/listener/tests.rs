@@ -60,7 +60,7 @@ fn what_is_no_syn_is_dropped_or_reset() {
 
 #[test]
 fn half_open_handshakes_are_bounded() {
-    // req: R4987-1, R4987-2
+    // req: R4987-1
     let mut listener = Listener::new(100, 3);
     for _ in 0..3 {
         assert!(matches!(handle(&mut listener, SYN), SynAction::Spawn(_)));
@@ -72,7 +72,6 @@ fn half_open_handshakes_are_bounded() {
     listener.half_open_ended();
     assert!(matches!(handle(&mut listener, SYN), SynAction::Spawn(_)));
     assert_eq!(handle(&mut listener, SYN), SynAction::Drop(SynDrop::TooManyHalfOpen));
-    assert_eq!(size_of_val(&listener), size_of::<Listener>(), "numbers only");
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn source_routes_are_recognised() {
     }
 }
 
-// req: R791-4
+// R791-4, as far as parsing goes.
 #[test]
 fn fragments_are_told_apart_and_bounded() {
     let fragment = |offset, more| Ok(Some(Fragment { offset, more, id: 0x1234 }));

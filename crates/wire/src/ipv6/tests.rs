@@ -139,7 +139,7 @@ fn an_option_past_its_header_is_refused() {
     }
 }
 
-// req: R8200-6
+// R8200-6, as far as parsing goes.
 #[test]
 fn a_routing_header_is_skipped_only_without_segments_left() {
     for kind in [0, 2, 200] {
@@ -166,7 +166,7 @@ fn fragments_are_exposed() {
     assert_eq!((parsed.protocol, parsed.header_len, parsed.payload.len()), (Protocol::TCP, 48, 24));
 }
 
-// req: R6946-1
+// R6946-1, as far as parsing goes.
 #[test]
 fn an_atomic_fragment_is_a_whole_packet() {
     let packet = with_tcp(FRAGMENT, &[fragment_header(DESTINATION, 0, false), options_header(TCP, 1)]);
@@ -174,7 +174,7 @@ fn an_atomic_fragment_is_a_whole_packet() {
     assert_eq!((parsed.fragment, parsed.protocol, parsed.header_len), (None, Protocol::TCP, 56));
 }
 
-// req: R8200-22
+// R8200-22, as far as parsing goes.
 #[test]
 fn impossible_fragments_are_pointed_at() {
     let odd = packet(FRAGMENT, &[&fragment_header(TCP, 0, true)[..], &[7; 30]].concat());
@@ -185,7 +185,7 @@ fn impossible_fragments_are_pointed_at() {
     assert!(parse(&last).is_ok());
 }
 
-// req: R8200-23
+// R8200-23, as far as parsing goes.
 #[test]
 fn a_first_fragment_holds_the_whole_chain() {
     let first = |next, rest: &[u8]| packet(FRAGMENT, &[&fragment_header(next, 0, true)[..], rest].concat());

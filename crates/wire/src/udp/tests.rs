@@ -17,7 +17,7 @@ fn datagram(src: IpAddr, payload: &[u8]) -> Vec<u8> {
     datagram
 }
 
-// req: R768-1
+// R768-1, as far as parsing goes.
 #[test]
 fn the_length_field_bounds_the_data() {
     let mut datagram = datagram(v4(1), b"data");
@@ -29,7 +29,7 @@ fn the_length_field_bounds_the_data() {
     }
 }
 
-// req: R768-2
+// R768-2, as far as parsing goes.
 #[test]
 fn a_computed_zero_is_sent_as_all_ones() {
     let sum = UdpHeader::for_payload((v4(1), 1), (v4(2), 2), &[0, 0]).unwrap().checksum;
@@ -38,7 +38,7 @@ fn a_computed_zero_is_sent_as_all_ones() {
     assert!(checksum_ok(v4(1), v4(2), &header, &sum.to_be_bytes()));
 }
 
-// req: R768-2, R768-3
+// R768-2, R768-3, as far as parsing goes.
 #[test]
 fn a_missing_checksum_is_for_ipv4_only() {
     let header = UdpHeader { src_port: 1, dst_port: 2, len: 8, checksum: 0 };
@@ -53,7 +53,7 @@ fn a_payload_too_long_for_the_length_field_is_refused() {
 }
 
 proptest! {
-    // req: R768-2
+    // R768-2, as far as parsing goes.
     #[test]
     fn what_is_emitted_parses_back_and_every_bit_is_covered(
         payload in proptest::collection::vec(any::<u8>(), 0..60),

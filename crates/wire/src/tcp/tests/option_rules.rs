@@ -46,7 +46,8 @@ fn impossible_lengths_are_refused() {
     }
 }
 
-// req: MUST-7, R5482-1
+// req: MUST-7
+// And R5482-1, as far as parsing goes.
 #[test]
 fn a_known_kind_of_another_length_is_ignored() {
     for space in [
