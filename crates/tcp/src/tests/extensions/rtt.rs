@@ -18,17 +18,26 @@ fn an_unanswered_syn_is_repeated_after_one_second_and_then_with_doubled_waits() 
     script.expect_nothing();
 }
 
+/// Ten octets are written, and sent again after exactly `rto`.
+#[track_caller]
+fn expect_rto(script: &mut Script, seq: u32, rto: Duration) {
+    script.write(10);
+    let start = script.now();
+    let line = format!("P. {seq}:{}(10) ack 1", seq + 10);
+    script.expect(&line);
+    script.advance(rto - Duration::from_nanos(1));
+    script.expect_nothing();
+    script.advance(Duration::from_nanos(1));
+    script.expect_after(start, rto, &line);
+}
+
 #[test]
 fn the_first_sample_gives_three_times_the_round_trip() {
     // req: R6298-2
     let mut script = connected_after(&config(), ms(400));
     assert_eq!(script.connection.info().srtt, Some(ms(400)));
     assert_eq!(script.connection.info().rttvar, ms(200));
-    script.write(10);
-    let start = script.now();
-    script.expect("P. 1:11(10) ack 1");
-    script.advance_ms(5_000);
-    script.expect_after(start, ms(1_200), "P. 1:11(10) ack 1");
+    expect_rto(&mut script, 1, ms(1_200));
 }
 
 #[test]
@@ -47,12 +56,7 @@ fn later_samples_move_the_timeout_by_the_table() {
             ack(&mut script, end);
         }
         script.forget_sent();
-        script.write(10);
-        let start = script.now();
-        script.next_sent();
-        script.advance_ms(5_000);
-        let micros = Duration::from_micros(table[count - 1].1);
-        script.expect_after(start, micros, &format!("P. {end}:{}(10) ack 1", end + 10));
+        expect_rto(&mut script, end, Duration::from_micros(table[count - 1].1));
     }
 }
 
@@ -60,22 +64,12 @@ fn later_samples_move_the_timeout_by_the_table() {
 fn a_short_round_trip_leaves_the_timeout_at_its_minimum() {
     // req: R6298-4
     let mut script = connected_after(&config(), ms(1));
-    script.write(10);
-    let start = script.now();
-    script.expect("P. 1:11(10) ack 1");
-    script.advance(ms(200) - Duration::from_nanos(1));
-    script.expect_nothing();
-    script.advance(Duration::from_nanos(1));
-    script.expect_after(start, ms(200), "P. 1:11(10) ack 1");
+    expect_rto(&mut script, 1, ms(200));
 
     let mut by_the_book = config();
     by_the_book.min_rto(Duration::from_secs(1));
     let mut script = connected_after(&by_the_book, ms(1));
-    script.write(10);
-    let start = script.now();
-    script.expect("P. 1:11(10) ack 1");
-    script.advance_ms(1_500);
-    script.expect_after(start, ms(1_000), "P. 1:11(10) ack 1");
+    expect_rto(&mut script, 1, ms(1_000));
 }
 
 #[test]
@@ -109,11 +103,7 @@ fn an_ack_of_a_retransmission_is_no_sample_and_keeps_the_back_off() {
     ack(&mut script, 11);
     assert_eq!(script.connection.info().srtt, Some(ms(100)));
     script.forget_sent();
-    script.write(10);
-    let start = script.now();
-    script.expect("P. 11:21(10) ack 1");
-    script.advance_ms(1_000);
-    script.expect_after(start, ms(600), "P. 11:21(10) ack 1");
+    expect_rto(&mut script, 11, ms(600));
 
     // A segment that was sent once ends it: RTTVAR 37.5, SRTT 100.
     ack(&mut script, 21);
@@ -121,11 +111,7 @@ fn an_ack_of_a_retransmission_is_no_sample_and_keeps_the_back_off() {
     script.advance_ms(100);
     ack(&mut script, 31);
     script.forget_sent();
-    script.write(10);
-    let start = script.now();
-    script.expect("P. 31:41(10) ack 1");
-    script.advance_ms(1_000);
-    script.expect_after(start, ms(250), "P. 31:41(10) ack 1");
+    expect_rto(&mut script, 31, ms(250));
 }
 
 #[test]
@@ -209,11 +195,7 @@ fn a_lost_syn_makes_data_wait_three_seconds() {
     script.forget_sent();
     script.inject("S. 0:0(0) ack 1 win 65535 <mss 1460>");
     script.expect(". 1:1(0) ack 1");
-    script.write(10);
-    let start = script.now();
-    script.expect("P. 1:11(10) ack 1");
-    script.advance_ms(4_000);
-    script.expect_after(start, ms(3_000), "P. 1:11(10) ack 1");
+    expect_rto(&mut script, 1, ms(3_000));
 }
 
 #[test]
@@ -224,11 +206,7 @@ fn a_lost_syn_ack_makes_data_wait_three_seconds() {
     script.expect("S. 0:0(0) ack 1");
     script.expect("S. 0:0(0) ack 1");
     ack(&mut script, 1);
-    script.write(10);
-    let start = script.now();
-    script.expect("P. 1:11(10) ack 1");
-    script.advance_ms(4_000);
-    script.expect_after(start, ms(3_000), "P. 1:11(10) ack 1");
+    expect_rto(&mut script, 1, ms(3_000));
 }
 
 #[test]

@@ -125,16 +125,28 @@ fn a_fin_alone_probes_a_closed_window() {
     script.expect_nothing();
 }
 
-#[test]
-fn the_receiver_may_keep_its_window_closed() {
-    // req: MAY-8, S-SEQ-3
+/// A connection whose receive buffer was just filled, and whose application does not read.
+fn filled() -> Script {
     let mut config = config();
     config.recv_buffer(1460).quick_acks(0);
     let mut script = Script::established_plain(&config);
     script.auto_read = false;
     script.inject("P. 1:1461(1460) ack 1");
+    script
+}
+
+/// A connection whose receive buffer is full, and whose peer knows it.
+fn full() -> Script {
+    let mut script = filled();
     script.advance_ms(40);
     script.expect(". 1:1(0) ack 1461 win 0");
+    script
+}
+
+#[test]
+fn the_receiver_may_keep_its_window_closed() {
+    // req: MAY-8, S-SEQ-3
+    let mut script = full();
     for _ in 0..24 * 60 {
         script.advance(secs(60));
         script.expect_nothing();
@@ -145,18 +157,6 @@ fn the_receiver_may_keep_its_window_closed() {
     assert_eq!(script.read(), 1460, "no octet of a probe was taken");
     script.set_unread(0);
     script.expect(". 1:1(0) ack 1461 win 1460");
-}
-
-/// A connection whose receive buffer is full.
-fn full() -> Script {
-    let mut config = config();
-    config.recv_buffer(1460).quick_acks(0);
-    let mut script = Script::established_plain(&config);
-    script.auto_read = false;
-    script.inject("P. 1:1461(1460) ack 1");
-    script.advance_ms(40);
-    script.expect(". 1:1(0) ack 1461 win 0");
-    script
 }
 
 #[test]
@@ -219,11 +219,7 @@ fn a_lost_window_update_is_made_up_for_by_a_probe() {
 #[test]
 fn a_window_closed_by_a_reply_is_reopened() {
     // req: MUST-39
-    let mut config = config();
-    config.recv_buffer(1460).quick_acks(0);
-    let mut script = Script::established_plain(&config);
-    script.auto_read = false;
-    script.inject("P. 1:1461(1460) ack 1");
+    let mut script = filled();
     script.write(10);
     script.expect("P. 1:11(10) ack 1461 win 0");
     assert_eq!(script.read(), 1460);
