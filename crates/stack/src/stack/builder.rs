@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use netstack_device::{Device, RxQueue};
@@ -53,6 +54,7 @@ pub struct StackBuilder {
     seed: Option<u64>,
     max_time_wait: usize,
     icmp_errors: (u32, u32),
+    ephemeral_ports: RangeInclusive<u16>,
 }
 
 impl StackBuilder {
@@ -66,6 +68,7 @@ impl StackBuilder {
             seed: None,
             max_time_wait: MAX_RECORDS,
             icmp_errors: (ErrorLimiter::BURST, ErrorLimiter::PER_SECOND),
+            ephemeral_ports: PortAllocator::DYNAMIC,
         }
     }
 
@@ -122,6 +125,13 @@ impl StackBuilder {
         self
     }
 
+    /// The ports that connections start from, and that listeners bound to port 0 get, where none is given; all of them are
+    /// used, in an order that cannot be guessed (RFC 6056). Default 49152 to 65535 (RFC 6335 6).
+    pub fn ephemeral_ports(mut self, range: RangeInclusive<u16>) -> Self {
+        self.ephemeral_ports = range;
+        self
+    }
+
     /// **For tests only.** Derives all secrets from `seed`, so that sequence numbers and ports are the same on each run
     /// and can be predicted by anyone who knows it. By default they come from the operating system.
     pub fn seed_for_test(mut self, seed: u64) -> Self {
@@ -134,7 +144,7 @@ impl StackBuilder {
     /// # Errors
     ///
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput): no device, no address, an address given twice, an MTU that IP
-    ///   cannot use, or no Tokio runtime (none given, and not called inside one);
+    ///   cannot use, a range of ephemeral ports that is empty or holds port 0, or no Tokio runtime (none given, and not called inside one);
     /// - what a device reports when it is taken into use, or the operating system when it gives no random numbers.
     pub fn build(self) -> io::Result<Stack> {
         let handle = match self.handle {
@@ -149,6 +159,13 @@ impl StackBuilder {
         }
         if self.routes.is_empty() {
             return Err(invalid("a stack needs an address: call `address` before `build`"));
+        }
+        if self.ephemeral_ports.is_empty() || self.ephemeral_ports.contains(&0) {
+            let text = format!(
+                "{:?} is no range of ephemeral ports: give at least one, from 1 on",
+                self.ephemeral_ports
+            );
+            return Err(invalid(text));
         }
         if let Some(twice) = self.routes.duplicate() {
             return Err(invalid(format!("the address {twice} is given twice")));
@@ -167,7 +184,7 @@ impl StackBuilder {
             clock,
             secrets,
             isn: IsnGenerator::new(secrets.isn),
-            ports: Mutex::new(PortAllocator::new(secrets.ports, PortAllocator::DYNAMIC)),
+            ports: Mutex::new(PortAllocator::new(secrets.ports, self.ephemeral_ports)),
             routes: self.routes,
             interfaces,
             table: Table::new(secrets, self.max_time_wait),
