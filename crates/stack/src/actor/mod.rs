@@ -210,14 +210,18 @@ impl Actor {
     }
 
     fn take_requests(&mut self, now: Instant) {
-        let (nodelay, keepalive, want_info) = self.shared.take_requests();
-        if let Some(on) = nodelay {
-            self.connection.set_nodelay(on);
+        let wanted = self.shared.take_requests();
+        self.connection.set_nodelay(self.shared.nodelay());
+        self.connection.set_dscp(self.shared.dscp());
+        self.connection.set_hop_limit(self.shared.hop_limit());
+        if let Some(limit) = wanted.user_timeout {
+            self.connection.set_user_timeout(limit);
         }
-        if let Some(keepalive) = keepalive {
+        if let Some(keepalive) = wanted.keepalive {
             self.connection.set_keepalive(now, keepalive);
         }
-        if want_info {
+        if wanted.info {
+            self.take_unread();
             self.shared.give_info(self.connection.info(), false);
         }
     }
@@ -247,15 +251,29 @@ impl Actor {
         self.connection.close(now);
     }
 
+    /// Tells the connection how much the application has read.
+    fn take_unread(&mut self) -> usize {
+        let unread = self.shared.recv.unread();
+        if !self.orphaned {
+            self.connection.set_unread(unread);
+        }
+        unread
+    }
+
     /// Moves what was written into the connection. True if there was anything.
     fn take_writes(&mut self) -> bool {
         let room = Room { unsent: self.connection.unsent(), mss: self.connection.effective_mss() };
         let taken = self.shared.send.take(room);
         let some = !taken.pieces.is_empty();
-        for piece in taken.pieces {
-            self.published += piece.len();
-            // A connection that takes no more has ended, and says why in its event.
-            let _ = self.connection.write(BytesMut::freeze(piece));
+        let mut urgent = taken.urgent;
+        for mut piece in taken.pieces {
+            let len = piece.len();
+            if (1..=len).contains(&urgent) {
+                self.write(piece.split_to(urgent));
+                self.connection.mark_urgent();
+            }
+            urgent = urgent.saturating_sub(len);
+            self.write(piece);
         }
         if taken.fin {
             self.connection.shutdown_write();
@@ -263,15 +281,20 @@ impl Actor {
         some
     }
 
+    fn write(&mut self, piece: BytesMut) {
+        if !piece.is_empty() {
+            self.published += piece.len();
+            // A connection that takes no more has ended, and says why in its event.
+            let _ = self.connection.write(piece.freeze());
+        }
+    }
+
     /// Writes in, segments out, until nothing moves any more or the burst is used up.
     fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Sent {
         let mut burst = transmit::BURST;
         let mut payload: Vec<Bytes> = Vec::new();
         loop {
-            let unread = self.shared.recv.unread();
-            if !self.orphaned {
-                self.connection.set_unread(unread);
-            }
+            let unread = self.take_unread();
             self.take_writes();
             let sent = self.transmit(cx, now, &mut payload, &mut burst);
             if sent != Sent::All || !(self.take_writes() || self.reader_moved(unread)) {
@@ -292,6 +315,7 @@ impl Actor {
         while let Some(event) = self.connection.poll_event() {
             match event {
                 Event::Connected => self.shared.send.open(),
+                Event::UrgentPending => self.shared.give_urgent(),
                 Event::RetryWarning => debug!("no answer to several retransmissions (R1)"),
                 _ => {}
             }
@@ -346,10 +370,10 @@ impl Actor {
         if self.orphaned {
             self.shared.recv.discard();
         }
-        self.shared.give_info(self.connection.info(), true);
         // Ignored by the lane if the stream's end was published before.
         self.shared.recv.fail(cause);
         self.shared.send.end(cause);
+        self.shared.give_info(self.connection.info(), true);
         self.leave_queue();
         self.shared.inner.counters.drop_late.add(self.shared.mailbox.take().len());
         self.guard = None;

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{
-    AtomicBool, AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    AtomicBool, AtomicU8, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
 };
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use netstack_tcp::{FourTuple, KeepAlive, TcpConfig, TcpInfo};
 
 use super::mailbox::Mailbox;
+use crate::error::EndCause;
 use crate::lane::{Phase, RecvSide, SendSide, Waiter, Waiters, lock};
 use crate::stack::Inner;
 
@@ -43,14 +45,25 @@ pub(crate) enum Linger {
 /// Rare requests of the socket; boxed, for most connections never have one.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    pub(crate) nodelay: Option<bool>,
     pub(crate) keepalive: Option<Option<KeepAlive>>,
+    pub(crate) user_timeout: Option<Option<Duration>>,
     pub(crate) linger: Linger,
+    /// Urgent data became pending, or its end moved, since somebody asked.
+    urgent: bool,
+    urgent_waiters: Waiters,
     want_info: bool,
     info: Option<TcpInfo>,
     /// The actor has ended: `info` is its last word.
     ended: bool,
     waiters: Waiters,
+}
+
+/// What the actor has to do about the requests.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) keepalive: Option<Option<KeepAlive>>,
+    pub(crate) user_timeout: Option<Option<Duration>>,
+    pub(crate) info: bool,
 }
 
 /// One per connection: its name, the mailbox, the two lanes, and how to wake the actor. The demultiplexer's table
@@ -73,6 +86,10 @@ pub(crate) struct Shared {
     /// Ingress has put something into the mailbox in this batch.
     touched: AtomicBool,
     nodelay: AtomicBool,
+    dscp: AtomicU8,
+    hop_limit: AtomicU8,
+    /// Milliseconds; 0 is for ever.
+    user_timeout: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Shared>() <= 512, "the shared part of a connection stays small");
@@ -94,6 +111,9 @@ impl Shared {
             notified: AtomicBool::new(false),
             touched: AtomicBool::new(false),
             nodelay: AtomicBool::new(config.is_nodelay()),
+            dscp: AtomicU8::new(config.dscp_value()),
+            hop_limit: AtomicU8::new(config.hop_limit_value()),
+            user_timeout: AtomicU32::new(config.user_timeout_limit().map_or(0, whole_millis)),
         }
     }
 
@@ -162,7 +182,37 @@ impl Shared {
 
     pub(crate) fn set_nodelay(&self, on: bool) {
         self.nodelay.store(on, Relaxed);
-        self.request(|requests| requests.nodelay = Some(on));
+        self.order(order::REQUEST);
+    }
+
+    pub(crate) fn dscp(&self) -> u8 {
+        self.dscp.load(Relaxed)
+    }
+
+    pub(crate) fn set_dscp(&self, dscp: u8) {
+        self.dscp.store(dscp, Relaxed);
+        self.order(order::REQUEST);
+    }
+
+    pub(crate) fn hop_limit(&self) -> u8 {
+        self.hop_limit.load(Relaxed)
+    }
+
+    pub(crate) fn set_hop_limit(&self, hops: u8) {
+        self.hop_limit.store(hops, Relaxed);
+        self.order(order::REQUEST);
+    }
+
+    pub(crate) fn user_timeout(&self) -> Option<Duration> {
+        let millis = self.user_timeout.load(Relaxed);
+        (millis > 0).then(|| Duration::from_millis(millis.into()))
+    }
+
+    /// Takes whole milliseconds, rounded up; more than 49 days count as that.
+    pub(crate) fn set_user_timeout(&self, limit: Option<Duration>) {
+        self.user_timeout.store(limit.map_or(0, whole_millis), Relaxed);
+        let limit = self.user_timeout();
+        self.request(|requests| requests.user_timeout = Some(limit));
     }
 
     pub(crate) fn linger(&self) -> Linger {
@@ -170,31 +220,63 @@ impl Shared {
     }
 
     /// The actor takes the changes asked for; whether information is wanted stays until it is given.
-    pub(crate) fn take_requests(&self) -> (Option<bool>, Option<Option<KeepAlive>>, bool) {
+    pub(crate) fn take_requests(&self) -> Wanted {
         let mut requests = lock(&self.requests);
-        match &mut *requests {
-            Some(requests) => (requests.nodelay.take(), requests.keepalive.take(), requests.want_info),
-            None => (None, None, false),
+        requests.as_mut().map_or_else(Wanted::default, |requests| Wanted {
+            keepalive: requests.keepalive.take(),
+            user_timeout: requests.user_timeout.take(),
+            info: requests.want_info,
+        })
+    }
+
+    /// The actor learned of urgent data.
+    pub(crate) fn give_urgent(&self) {
+        let waiters = {
+            let mut requests = lock(&self.requests);
+            let requests = requests.get_or_insert_default();
+            requests.urgent = true;
+            requests.urgent_waiters.take()
+        };
+        waiters.wake();
+    }
+
+    /// Ready once for each piece of news about urgent data; an error when the connection is over.
+    pub(crate) fn poll_urgent(&self, waiter: &Waiter<'_, '_>) -> Poll<Result<(), EndCause>> {
+        let mut requests = lock(&self.requests);
+        let slot = requests.get_or_insert_default();
+        if std::mem::take(&mut slot.urgent) {
+            return Poll::Ready(Ok(()));
         }
+        // The lane's end comes before `ended`, which comes before the last wake-up.
+        if slot.ended
+            && let Some(cause) = self.send.ended()
+        {
+            return Poll::Ready(Err(cause));
+        }
+        slot.urgent_waiters.register(waiter);
+        Poll::Pending
     }
 
     /// The actor answers `poll_info`; for the last time when it has `ended`.
     pub(crate) fn give_info(&self, info: TcpInfo, ended: bool) {
-        let waiters = {
+        let (waiters, urgent_waiters) = {
             let mut requests = lock(&self.requests);
             let requests = requests.get_or_insert_default();
             requests.want_info = false;
             requests.info = Some(info);
             requests.ended = ended;
-            requests.waiters.take()
+            let urgent_waiters = if ended { requests.urgent_waiters.take() } else { Waiters::default() };
+            (requests.waiters.take(), urgent_waiters)
         };
         waiters.wake();
+        urgent_waiters.wake();
     }
 
-    /// A future of `poll_info` does not wait any more.
+    /// A future of `poll_info` or `poll_urgent` does not wait any more.
     pub(crate) fn forget(&self, place: u64) {
         if let Some(requests) = &mut *lock(&self.requests) {
             requests.waiters.forget(place);
+            requests.urgent_waiters.forget(place);
         }
     }
 
@@ -216,6 +298,11 @@ impl Shared {
         }
         Poll::Pending
     }
+}
+
+/// At least 1, and at most 49 days.
+fn whole_millis(limit: Duration) -> u32 {
+    u32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX).max(1)
 }
 
 impl std::fmt::Debug for Shared {

@@ -44,8 +44,8 @@ struct RecvLane {
     /// Bytes not read yet: `chunks`, `tail`, and what readers hold in `current`.
     unread: usize,
     end: Option<End>,
-    /// When `unread` falls to this, the actor announces a larger window.
-    update_at: Option<usize>,
+    /// When `unread` falls to this, the actor announces a larger window. In 32 bits, as all of a connection's buffers.
+    update_at: Option<u32>,
     waiters: Waiters,
 }
 
@@ -74,7 +74,7 @@ impl RecvLane {
     fn consumed(&mut self, len: usize) -> bool {
         // `discard` may have come in between.
         self.unread = self.unread.saturating_sub(len);
-        let due = self.update_at.is_some_and(|level| self.unread <= level);
+        let due = self.update_at.is_some_and(|level| self.unread <= level as usize);
         if due {
             self.update_at = None;
         }
@@ -228,7 +228,7 @@ impl RecvSide {
                 Some(lane.unread)
             }
             _ => {
-                lane.update_at = level;
+                lane.update_at = level.map(|level| u32::try_from(level).unwrap_or(u32::MAX));
                 None
             }
         }

@@ -78,6 +78,8 @@ impl Room {
 pub(crate) struct Taken {
     /// Written bytes, in order.
     pub(crate) pieces: VecDeque<BytesMut>,
+    /// Bytes of `pieces`, from the first on, that end with urgent data; 0 without any.
+    pub(crate) urgent: usize,
     /// The sending half was shut down, and `pieces` are its last bytes.
     pub(crate) fin: bool,
 }
@@ -89,9 +91,12 @@ struct SendLane {
     queued: usize,
     /// Bytes that the connection holds, unsent or unacknowledged, as last published.
     in_connection: usize,
-    capacity: usize,
+    /// In 32 bits, as all of a connection's buffers.
+    capacity: u32,
     /// Notify the actor when `queued` reaches this.
     notify_at: usize,
+    /// Bytes of `queue`, from the front, that end with urgent data; 0 without any. Within the capacity, and so in 32 bits.
+    urgent: u32,
     shut: bool,
     phase: Phase,
     waiters: Waiters,
@@ -99,7 +104,11 @@ struct SendLane {
 
 impl SendLane {
     fn space(&self) -> usize {
-        self.capacity.saturating_sub(self.queued + self.in_connection)
+        self.capacity().saturating_sub(self.queued + self.in_connection)
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity as usize
     }
 
     /// Queues `piece`, joined to the one before when they lie side by side in one block.
@@ -113,7 +122,7 @@ impl SendLane {
         before < self.notify_at && self.queued >= self.notify_at
     }
 
-    /// Whether a writer would not wait: room, or an error to report.
+    /// Why nothing can be written any more: the sending half was shut down (`Some(None)`), or the connection is over.
     fn closed(&self) -> Option<Option<EndCause>> {
         match self.phase {
             Phase::Ended(cause) => Some(Some(cause)),
@@ -138,8 +147,9 @@ impl SendSide {
                 queue: VecDeque::new(),
                 queued: 0,
                 in_connection: 0,
-                capacity,
+                capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
                 notify_at: 1,
+                urgent: 0,
                 shut: false,
                 phase,
                 waiters: Waiters::default(),
@@ -150,6 +160,15 @@ impl SendSide {
 
     /// Copies a prefix of `data` into the lane. Without room, stores the waiter.
     pub(crate) fn write(&self, data: &[IoSlice<'_>], waiter: &Waiter<'_, '_>) -> Poll<Write> {
+        self.write_as(data, waiter, false)
+    }
+
+    /// As [`write`](Self::write); the last byte taken ends urgent data.
+    pub(crate) fn write_urgent(&self, data: &[u8], waiter: &Waiter<'_, '_>) -> Poll<Write> {
+        self.write_as(&[IoSlice::new(data)], waiter, true)
+    }
+
+    fn write_as(&self, data: &[IoSlice<'_>], waiter: &Waiter<'_, '_>, urgent: bool) -> Poll<Write> {
         let total: usize = data.iter().map(|slice| slice.len()).fold(0, usize::saturating_add);
         // Held throughout, so that concurrent writers keep their order and none takes the room found here.
         let mut block = lock(&self.block);
@@ -186,7 +205,11 @@ impl SendSide {
         if let Some(closed) = lane.closed() {
             return Poll::Ready(Write::Closed(closed));
         }
-        let first = lane.push(piece);
+        let mut first = lane.push(piece);
+        if urgent {
+            lane.urgent = lane.queued as u32;
+            first = true;
+        }
         Poll::Ready(Write::Data { len, first })
     }
 
@@ -249,18 +272,19 @@ impl SendSide {
         }
     }
 
-    /// The actor takes what the connection can use now: all of it once the sending half is shut.
+    /// The actor takes what the connection can use now: all of it once the sending half is shut, or with urgent data.
     pub(crate) fn take(&self, room: Room) -> Taken {
         let threshold = room.threshold();
         let mut lane = lock(&self.lane);
-        if lane.queued < threshold && !lane.shut {
+        if lane.queued < threshold && !lane.shut && lane.urgent == 0 {
             lane.notify_at = threshold;
             return Taken::default();
         }
         lane.notify_at = 1;
         lane.in_connection += lane.queued;
         lane.queued = 0;
-        Taken { pieces: std::mem::take(&mut lane.queue), fin: lane.shut }
+        let urgent = std::mem::take(&mut lane.urgent) as usize;
+        Taken { pieces: std::mem::take(&mut lane.queue), urgent, fin: lane.shut }
     }
 
     /// The actor publishes how much the connection holds, and wakes writers once a quarter of the capacity is free.
@@ -268,7 +292,7 @@ impl SendSide {
         let mut lane = lock(&self.lane);
         lane.in_connection = in_connection;
         let idle = in_connection == 0 && lane.queued == 0;
-        let waiters = if !lane.waiters.is_empty() && lane.space() >= (lane.capacity / 4).max(1) {
+        let waiters = if !lane.waiters.is_empty() && lane.space() >= (lane.capacity() / 4).max(1) {
             lane.waiters.take()
         } else {
             Waiters::default()

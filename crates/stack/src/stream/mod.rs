@@ -4,6 +4,7 @@ mod connect;
 mod settings;
 mod split;
 mod split_owned;
+mod urgent;
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -299,7 +300,11 @@ impl TcpStream {
     }
 
     fn poll_write_with(&self, bufs: &[IoSlice<'_>], waiter: &Waiter<'_, '_>) -> Poll<io::Result<usize>> {
-        self.shared.send.write(bufs, waiter).map(|write| match write {
+        self.shared.send.write(bufs, waiter).map(|write| self.write_outcome(write))
+    }
+
+    fn write_outcome(&self, write: Write) -> io::Result<usize> {
+        match write {
             Write::Data { len, first } => {
                 if first {
                     self.shared.notify();
@@ -308,7 +313,7 @@ impl TcpStream {
             }
             Write::Closed(None) => Err(broken_pipe()),
             Write::Closed(Some(cause)) => Err(cause.to_write_error()),
-        })
+        }
     }
 
     pub(crate) fn poll_write_shared(

@@ -71,6 +71,85 @@ impl TcpStream {
         Ok(())
     }
 
+    /// Sets how long data may stay without progress before the connection is given up (RFC 9293 3.8.3, R2; Linux's
+    /// `TCP_USER_TIMEOUT`); `None` is for ever. In whole milliseconds, rounded up, 49 days at most.
+    ///
+    /// It counts from the last progress on: a silence that lasts already may end the connection at once.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub fn set_user_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.shared.set_user_timeout(limit);
+        Ok(())
+    }
+
+    /// How long data may stay without progress before the connection is given up; `None` is for ever.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub fn user_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.shared.user_timeout())
+    }
+
+    /// Sets the IPv4 TTL, or the IPv6 hop limit, of what is sent from now on: 1 to 255 (RFC 9293 3.9.2).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): `ttl` is out of range.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        match u8::try_from(ttl) {
+            Ok(hops @ 1..) => {
+                self.shared.set_hop_limit(hops);
+                Ok(())
+            }
+            _ => Err(out_of_range("a TTL or hop limit is 1 to 255", ttl)),
+        }
+    }
+
+    /// The IPv4 TTL, or the IPv6 hop limit, of what is sent.
+    ///
+    /// # Errors
+    ///
+    /// None at present; the result mirrors `tokio::net`.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(self.shared.hop_limit().into())
+    }
+
+    /// Sets the IPv4 type of service, or the IPv6 traffic class, of what is sent from now on, 0 to 255. The upper six bits
+    /// are the differentiated services code point (RFC 2474); the lower two are ECN's and stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): `tos` is out of range.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn f(stream: tokio_netstack::TcpStream) -> std::io::Result<()> {
+    /// const EXPEDITED_FORWARDING: u32 = 46;
+    /// stream.set_tos(EXPEDITED_FORWARDING << 2)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_tos(&self, tos: u32) -> io::Result<()> {
+        let Ok(tos) = u8::try_from(tos) else {
+            return Err(out_of_range("a type of service is 0 to 255", tos));
+        };
+        self.shared.set_dscp(tos >> 2);
+        Ok(())
+    }
+
+    /// The IPv4 type of service, or the IPv6 traffic class, of what is sent, without the bits of ECN.
+    ///
+    /// # Errors
+    ///
+    /// None at present; the result mirrors `tokio::net`.
+    pub fn tos(&self) -> io::Result<u32> {
+        Ok(u32::from(self.shared.dscp()) << 2)
+    }
+
     /// The connection's figures, in the manner of Linux's `TCP_INFO`: asks the connection's task, and gives the last
     /// figures once the connection is over.
     ///
@@ -97,4 +176,8 @@ impl TcpStream {
         let poll = |waiter: &Waiter<'_, '_>| shared.poll_info(waiter, std::mem::take(&mut ask));
         Ok(wait(poll, |place| shared.forget(place)).await)
     }
+}
+
+fn out_of_range(text: &str, value: u32) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{text}, not {value}"))
 }
