@@ -298,7 +298,7 @@ async fn short_connection(listener: &TcpListener, raw: &mut Raw, end: End) {
     }
     raw.open().await;
     raw.send(ACK | PSH, b"short");
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let (mut stream, _) = timeout(TICK, listener.accept()).await.unwrap().unwrap();
     stream.read_exact(&mut [0; 5]).await.unwrap();
     match end {
         End::PeerFirst => {

@@ -163,10 +163,9 @@ impl Raw {
         tokio::time::timeout(limit, self.packet()).await.ok()
     }
 
-    /// The next TCP segment.
+    /// The next TCP segment. Fails when none comes, where paused time would else stand still for ever.
     pub async fn recv(&mut self) -> Seen {
-        let packet = self.packet().await;
-        parse(&packet)
+        self.recv_within(Duration::from_secs(3600)).await.expect("the stack sends a segment")
     }
 
     /// The next TCP segment within `limit`.
