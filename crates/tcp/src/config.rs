@@ -248,7 +248,7 @@ impl TcpConfig {
         self.nodelay
     }
 
-    /// The length of TIME-WAIT.
+    /// R2 for data without progress.
     #[must_use]
     pub fn user_timeout_limit(&self) -> Option<Duration> {
         self.user_timeout
@@ -266,7 +266,7 @@ impl TcpConfig {
         self.hop_limit
     }
 
-    /// How long a connection stays in TIME-WAIT.
+    /// The length of TIME-WAIT.
     #[must_use]
     pub fn time_wait_length(&self) -> Duration {
         self.time_wait

@@ -46,6 +46,10 @@ pub struct TcpInfo {
     pub in_recovery: bool,
     /// Retransmission timeouts in a row.
     pub retries: u8,
+    /// R1 is crossed: one segment was retransmitted three times without an answer, and is not answered yet (SHLD-9).
+    pub retry_warning: bool,
+    /// Octets from what the application reads next to the end of the peer's urgent data; 0 when there is none (MUST-33).
+    pub urgent_remaining: u32,
     /// The last ICMP error that explains a silence, while there is one (MUST-47).
     pub soft_error: Option<IcmpNotice>,
     /// Counters since the connection began.

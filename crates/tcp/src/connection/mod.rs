@@ -2,6 +2,7 @@
 
 mod ack;
 mod arrival;
+mod getters;
 mod handshake;
 mod output;
 mod timeout;
@@ -12,19 +13,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use netstack_wire::SeqNum;
-use netstack_wire::tcp::TcpFlags;
 
 use crate::config::{KeepAlive, TcpConfig};
-use crate::congestion::Controller;
 use crate::event::{Event, EventSet};
-use crate::info::{TcpInfo, TcpStats};
+use crate::info::TcpStats;
 use crate::negotiate::Negotiated;
 use crate::recv::RecvHalf;
-use crate::segment::Segment;
 use crate::send::SendHalf;
 use crate::state::{CloseReason, IcmpNotice, State};
 use crate::time::Instant;
-use crate::time_wait::TimeWait;
 use crate::timer::{Timer, TimerTable};
 use crate::tuple::FourTuple;
 
@@ -96,7 +93,8 @@ pub struct Connection {
     timers: TimerTable,
     events: EventSet,
     close_reason: CloseReason,
-    /// TCP payload octets, options included, that a packet of the device's MTU carries.
+    /// Octets behind the fixed TCP header, options and text, that a packet of the device's MTU carries; at most what the
+    /// configuration allows.
     path_mss: u16,
     ts_offset: u32,
     nodelay: bool,
@@ -180,30 +178,6 @@ impl Connection {
         if self.snd.buffer.len() > 0 {
             self.snd.urgent = Some(self.snd.data_end());
         }
-    }
-
-    /// Octets that may be written now without passing the send buffer's limit.
-    #[must_use]
-    pub fn send_space(&self) -> usize {
-        self.config.send_buffer.saturating_sub(self.snd.buffer.len()) as usize
-    }
-
-    /// Octets written and not acknowledged.
-    #[must_use]
-    pub fn send_queued(&self) -> usize {
-        self.snd.buffer.len() as usize
-    }
-
-    /// Octets written and not yet sent; after a retransmission timeout, those to be sent again count too.
-    #[must_use]
-    pub fn unsent(&self) -> usize {
-        self.snd.unsent() as usize
-    }
-
-    /// Payload octets of a full segment as it is sent now.
-    #[must_use]
-    pub fn effective_mss(&self) -> usize {
-        self.full_segment() as usize
     }
 
     /// RECEIVE (RFC 9293 3.10.3): the next piece of data in order. It counts against the window until
@@ -335,118 +309,6 @@ impl Connection {
     /// The next thing to know, each once.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.take(self.close_reason)
-    }
-
-    // ---- Getters ----
-
-    /// The state.
-    #[must_use]
-    pub fn state(&self) -> State {
-        self.state
-    }
-
-    /// The connection's name.
-    #[must_use]
-    pub fn tuple(&self) -> FourTuple {
-        self.tuple
-    }
-
-    /// Whether the peer opened it.
-    #[must_use]
-    pub fn is_passive(&self) -> bool {
-        self.passive
-    }
-
-    /// Whether the peer's FIN arrived in order: nothing follows what can be read.
-    #[must_use]
-    pub fn peer_closed(&self) -> bool {
-        self.rcv.fin.is_some_and(|fin| self.rcv.nxt.after(fin))
-    }
-
-    /// Why the connection ended, once it has.
-    #[must_use]
-    pub fn close_reason(&self) -> Option<CloseReason> {
-        (self.state == State::Closed).then_some(self.close_reason)
-    }
-
-    /// Octets below the right edge that we announced: what the peer may send now.
-    #[must_use]
-    pub fn right_edge_room(&self) -> usize {
-        self.rcv.window() as usize
-    }
-
-    /// Octets from what the application reads next to the end of the peer's urgent data; 0 when there is none (MUST-33).
-    #[must_use]
-    pub fn urgent_remaining(&self) -> usize {
-        self.rcv.urgent_remaining() as usize
-    }
-
-    /// Whether the Nagle algorithm is off.
-    #[must_use]
-    pub fn nodelay(&self) -> bool {
-        self.nodelay
-    }
-
-    /// Whether `seg` would complete the handshake: then a place in the accept queue has to be free, or the segment is to
-    /// be dropped.
-    #[must_use]
-    pub fn completes_handshake(&self, seg: &Segment) -> bool {
-        self.state == State::SynReceived
-            && seg.has(TcpFlags::ACK)
-            && !seg.has(TcpFlags::RST)
-            && self.acknowledges_syn(seg)
-    }
-
-    /// The record that stands for the connection in TIME-WAIT.
-    #[must_use]
-    pub fn time_wait(&self) -> Option<TimeWait> {
-        (self.state == State::TimeWait).then(|| TimeWait {
-            tuple: self.tuple,
-            snd_nxt: self.snd.max,
-            rcv_nxt: self.rcv.nxt,
-            window: self.rcv.window_field(self.agreed.rcv_shift),
-            timestamps: self.agreed.timestamps,
-            ts_recent: self.rcv.ts_recent,
-            ts_offset: self.ts_offset,
-            length: self.config.time_wait,
-            expires_at: self.timers.next().unwrap_or(Instant::ZERO),
-            quiet_until: Instant::ZERO,
-        })
-    }
-
-    /// The connection's figures.
-    #[must_use]
-    pub fn info(&self) -> TcpInfo {
-        let ssthresh = self.snd.congestion.ssthresh();
-        TcpInfo {
-            state: self.state,
-            timestamps: self.agreed.timestamps,
-            sack: self.agreed.sack,
-            snd_wscale: self.agreed.snd_shift,
-            rcv_wscale: self.agreed.rcv_shift,
-            mss: self.full_segment(),
-            cwnd: self.snd.congestion.cwnd(),
-            ssthresh: (ssthresh != u32::MAX).then_some(ssthresh),
-            snd_wnd: self.snd.wnd,
-            rcv_wnd: self.rcv.window(),
-            in_flight: self.snd.flight_size(),
-            unsent: self.snd.unsent(),
-            unread: self.rcv.buffered(),
-            srtt: self.snd.rtt.srtt(),
-            rttvar: self.snd.rtt.rttvar(),
-            min_rtt: self.snd.rtt.min_rtt(),
-            rto: self.snd.rtt.rto(&self.config),
-            in_recovery: self.snd.recovery.is_active(),
-            retries: self.snd.retries,
-            soft_error: self.soft_error,
-            stats: self.stats,
-        }
-    }
-
-    /// When `timer` fires, if it runs.
-    #[cfg(test)]
-    pub(crate) fn deadline(&self, timer: Timer) -> Option<Instant> {
-        self.timers.deadline(timer)
     }
 
     // ---- Changes of state ----

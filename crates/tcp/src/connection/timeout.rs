@@ -11,7 +11,7 @@ use crate::time::Instant;
 use crate::timer::Timer;
 
 /// Retransmissions of one segment at which R1 is crossed (SHLD-10).
-const R1: u8 = 3;
+pub(super) const R1: u8 = 3;
 
 /// R2 of a connection that the application has dropped, where it set none: nobody is left who could give up.
 const ORPHAN_TIMEOUT: Duration = Duration::from_secs(300);

@@ -1,0 +1,152 @@
+//! What a connection tells of itself; nothing here changes it.
+
+use netstack_wire::tcp::TcpFlags;
+
+use super::{Connection, timeout};
+use crate::congestion::Controller;
+use crate::info::TcpInfo;
+use crate::segment::Segment;
+use crate::state::{CloseReason, State};
+use crate::time::Instant;
+use crate::time_wait::TimeWait;
+#[cfg(test)]
+use crate::timer::Timer;
+use crate::tuple::FourTuple;
+
+impl Connection {
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The connection's name.
+    #[must_use]
+    pub fn tuple(&self) -> FourTuple {
+        self.tuple
+    }
+
+    /// Whether the peer opened it.
+    #[must_use]
+    pub fn is_passive(&self) -> bool {
+        self.passive
+    }
+
+    /// Whether the peer's FIN arrived in order: nothing follows what can be read.
+    #[must_use]
+    pub fn peer_closed(&self) -> bool {
+        self.rcv.fin.is_some_and(|fin| self.rcv.nxt.after(fin))
+    }
+
+    /// Why the connection ended, once it has.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        (self.state == State::Closed).then_some(self.close_reason)
+    }
+
+    /// Octets that may be written now without passing the send buffer's limit.
+    #[must_use]
+    pub fn send_space(&self) -> usize {
+        self.config.send_buffer.saturating_sub(self.snd.buffer.len()) as usize
+    }
+
+    /// Octets written and not acknowledged.
+    #[must_use]
+    pub fn send_queued(&self) -> usize {
+        self.snd.buffer.len() as usize
+    }
+
+    /// Octets written and not yet sent; after a retransmission timeout, those to be sent again count too.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.snd.unsent() as usize
+    }
+
+    /// Payload octets of a full segment as it is sent now.
+    #[must_use]
+    pub fn effective_mss(&self) -> usize {
+        self.full_segment() as usize
+    }
+
+    /// Octets below the right edge that we announced: what the peer may send now.
+    #[must_use]
+    pub fn right_edge_room(&self) -> usize {
+        self.rcv.window() as usize
+    }
+
+    /// Octets from what the application reads next to the end of the peer's urgent data; 0 when there is none (MUST-33).
+    #[must_use]
+    pub fn urgent_remaining(&self) -> usize {
+        self.rcv.urgent_remaining() as usize
+    }
+
+    /// Whether the Nagle algorithm is off.
+    #[must_use]
+    pub fn nodelay(&self) -> bool {
+        self.nodelay
+    }
+
+    /// Whether `seg` would complete the handshake: then a place in the accept queue has to be free, or the segment is to
+    /// be dropped.
+    #[must_use]
+    pub fn completes_handshake(&self, seg: &Segment) -> bool {
+        self.state == State::SynReceived
+            && seg.has(TcpFlags::ACK)
+            && !seg.has(TcpFlags::RST)
+            && self.acknowledges_syn(seg)
+    }
+
+    /// The record that stands for the connection in TIME-WAIT.
+    #[must_use]
+    pub fn time_wait(&self) -> Option<TimeWait> {
+        (self.state == State::TimeWait).then(|| TimeWait {
+            tuple: self.tuple,
+            snd_nxt: self.snd.max,
+            rcv_nxt: self.rcv.nxt,
+            window: self.rcv.window_field(self.agreed.rcv_shift),
+            timestamps: self.agreed.timestamps,
+            ts_recent: self.rcv.ts_recent,
+            ts_offset: self.ts_offset,
+            length: self.config.time_wait,
+            expires_at: self.timers.next().unwrap_or(Instant::ZERO),
+            quiet_until: Instant::ZERO,
+        })
+    }
+
+    /// The connection's figures.
+    #[must_use]
+    pub fn info(&self) -> TcpInfo {
+        let ssthresh = self.snd.congestion.ssthresh();
+        TcpInfo {
+            state: self.state,
+            timestamps: self.agreed.timestamps,
+            sack: self.agreed.sack,
+            snd_wscale: self.agreed.snd_shift,
+            rcv_wscale: self.agreed.rcv_shift,
+            mss: self.full_segment(),
+            cwnd: self.snd.congestion.cwnd(),
+            ssthresh: (ssthresh != u32::MAX).then_some(ssthresh),
+            snd_wnd: self.snd.wnd,
+            rcv_wnd: self.rcv.window(),
+            in_flight: self.snd.flight_size(),
+            unsent: self.snd.unsent(),
+            unread: self.rcv.buffered(),
+            srtt: self.snd.rtt.srtt(),
+            rttvar: self.snd.rtt.rttvar(),
+            min_rtt: self.snd.rtt.min_rtt(),
+            rto: self.snd.rtt.rto(&self.config),
+            in_recovery: self.snd.recovery.is_active(),
+            retries: self.snd.retries,
+            retry_warning: self.snd.retries >= timeout::R1,
+            urgent_remaining: self.rcv.urgent_remaining(),
+            soft_error: self.soft_error,
+            stats: self.stats,
+        }
+    }
+
+    /// When `timer` fires, if it runs.
+    #[cfg(test)]
+    pub(crate) fn deadline(&self, timer: Timer) -> Option<Instant> {
+        self.timers.deadline(timer)
+    }
+}
