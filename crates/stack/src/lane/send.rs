@@ -95,7 +95,7 @@ struct SendLane {
     capacity: u32,
     /// Notify the actor when `queued` reaches this.
     notify_at: usize,
-    /// Bytes of `queue`, from the front, that end with urgent data; 0 without any. Within the capacity, and so in 32 bits.
+    /// Bytes of `queue`, from the front, that end with urgent data; 0 without any. Within the capacity: 32 bits do.
     urgent: u32,
     shut: bool,
     phase: Phase,

@@ -125,8 +125,8 @@ impl StackBuilder {
         self
     }
 
-    /// The ports that connections start from, and that listeners bound to port 0 get, where none is given; all of them are
-    /// used, in an order that cannot be guessed (RFC 6056). Default 49152 to 65535 (RFC 6335 6).
+    /// The ports that connections start from, and that listeners bound to port 0 get, where none is given; all of them
+    /// are used, in an order that cannot be guessed (RFC 6056). Default 49152 to 65535 (RFC 6335 6).
     pub fn ephemeral_ports(mut self, range: RangeInclusive<u16>) -> Self {
         self.ephemeral_ports = range;
         self
@@ -144,7 +144,8 @@ impl StackBuilder {
     /// # Errors
     ///
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput): no device, no address, an address given twice, an MTU that IP
-    ///   cannot use, a range of ephemeral ports that is empty or holds port 0, or no Tokio runtime (none given, and not called inside one);
+    ///   cannot use, a range of ephemeral ports that is empty or holds port 0, or no Tokio runtime (none given, and not
+    ///   called inside one);
     /// - what a device reports when it is taken into use, or the operating system when it gives no random numbers.
     pub fn build(self) -> io::Result<Stack> {
         let handle = match self.handle {

@@ -117,8 +117,8 @@ impl TcpStream {
         Ok(self.shared.hop_limit().into())
     }
 
-    /// Sets the IPv4 type of service, or the IPv6 traffic class, of what is sent from now on, 0 to 255. The upper six bits
-    /// are the differentiated services code point (RFC 2474); the lower two are ECN's and stay as they are.
+    /// Sets the IPv4 type of service, or the IPv6 traffic class, of what is sent from now on, 0 to 255. The upper six
+    /// bits are the differentiated services code point (RFC 2474); the lower two are ECN's and stay as they are.
     ///
     /// # Errors
     ///
