@@ -95,7 +95,7 @@ impl Case {
         for end in [&mut case.pair.a, &mut case.pair.b] {
             let mut tcp = TcpConfig::clone(&end.tcp);
             tcp.keepalive(Some(keepalive)).user_timeout(Some(Duration::from_secs(600)));
-            tcp.syn_timeout(Duration::from_secs(180));
+            tcp.syn_timeout(Duration::from_secs(180)).syn_ack_timeout(Duration::from_secs(180));
             end.tcp = Arc::new(tcp);
         }
         case
@@ -222,7 +222,7 @@ fn end(rng: &mut SimRng, end: &mut EndpointConfig, mtu: u16, small_buffers: bool
     tuning(rng, &mut tcp);
     // Losses follow each other without end in some case out of ten thousand: nobody may give up.
     let day = Duration::from_secs(24 * 3_600);
-    tcp.user_timeout(Some(day)).syn_timeout(day).time_wait(Duration::from_secs(900));
+    tcp.user_timeout(Some(day)).syn_timeout(day).syn_ack_timeout(day).time_wait(Duration::from_secs(900));
     end.tcp = Arc::new(tcp);
     end.mtu = mtu;
     end.ts_offset = rng.next_u64() as u32;

@@ -117,7 +117,8 @@ fn settings(rng: &mut SimRng) -> TcpConfig {
     tcp.recv_buffer(2_048 << rng.below(10)).send_buffer(2_048 << rng.below(10));
     tcp.nodelay(rng.one_in(2)).timestamps(rng.one_in(2)).sack(rng.one_in(2)).window_scaling(!rng.one_in(3));
     // No end of a run of losses is an error here.
-    tcp.user_timeout(None).syn_timeout(Duration::from_secs(3_600));
+    let hour = Duration::from_secs(3_600);
+    tcp.user_timeout(None).syn_timeout(hour).syn_ack_timeout(hour);
     tcp
 }
 
