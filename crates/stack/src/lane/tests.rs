@@ -220,3 +220,22 @@ fn one_write_takes_64_kib_at_most_from_all_its_slices() {
     let taken = side.take(ALL).pieces;
     assert_eq!((taken[0][39_999], taken[0][40_000]), (1, 2));
 }
+
+/// Urgent bytes do not wait in the lane where Nagle's would, and the mark stays behind the last of them.
+#[test]
+fn urgent_bytes_leave_at_once_with_their_mark() {
+    let side = open(1 << 20);
+    let nagle = Room { unsent: 1, mss: 1000 };
+    let _ = write(&side, b"abc");
+    assert!(side.take(nagle).pieces.is_empty());
+    assert!(matches!(
+        side.write_urgent(b"DM", &Waiter::None),
+        Poll::Ready(Write::Data { len: 2, first: true })
+    ));
+    let _ = write(&side, b"def");
+    let taken = side.take(nagle);
+    assert_eq!((taken.pieces.iter().map(|piece| piece.len()).sum::<usize>(), taken.urgent), (8, 5));
+    let _ = write(&side, b"g");
+    let again = side.take(nagle);
+    assert!(again.pieces.is_empty() && again.urgent == 0, "said once");
+}
