@@ -219,8 +219,9 @@ impl Stack {
     /// Ends the stack in order.
     ///
     /// Listeners stop, new connections are refused with an error, and every connection is closed as if its stream were
-    /// dropped: what was written is delivered, then both ends close. Resolves when no connection is left but those in
-    /// TIME-WAIT; from then on nothing is received, and the devices go with the last handle.
+    /// dropped: what was written is delivered, then both ends close. What no listener has accepted is reset. Resolves when
+    /// no connection is left but those in TIME-WAIT; from then on nothing is received, and the devices go with the last
+    /// handle.
     ///
     /// A peer that does not answer holds it up until the connection's own limits end it: wrap the call in
     /// `tokio::time::timeout`, and call [`abort`](Self::abort) when that expires.
