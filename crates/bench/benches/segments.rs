@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use netstack_tcp::{Connection, FourTuple, Instant, MAX_PAYLOAD, Opening, Segment, State, SynRecord, TcpConfig};
+use netstack_tcp::{
+    Connection, FourTuple, Instant, MAX_PAYLOAD, Opening, Segment, State, SynRecord, TcpConfig,
+};
 use netstack_wire::SeqNum;
 
 /// Segments moved per iteration.
