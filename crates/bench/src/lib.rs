@@ -3,3 +3,5 @@
 //! `benches/` holds the criterion benches, `src/bin/` the programs that measure whole stacks.
 
 pub mod memory;
+pub mod peer;
+pub mod spread;

@@ -1,0 +1,130 @@
+//! Cost per segment with few and with many established connections: a stack over a device in memory, and at the device's
+//! other end a peer that is hardly more than headers. Of all connections, one after the other exchanges a small request
+//! for a small answer.
+//!
+//! ```sh
+//! cargo run --release -p netstack-bench --bin crowd [connections ...]
+//! ```
+//!
+//! The counts are 1, 1,000, 10,000 and 100,000 unless given; ratios are to the first. A million connections need about
+//! 3 GB. Runs at the counts are interleaved. An exchange is three segments (request, answer, ACK), and its time has all in
+//! it: ingress, the connection's task, the application's `read` and `write`, the peer.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use netstack_bench::memory::resident;
+use netstack_bench::peer::Peer;
+use netstack_bench::spread::Spread;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_netstack::{Stack, TcpListener, TcpStream, device};
+
+const COUNTS: [usize; 4] = [1, 1_000, 10_000, 100_000];
+
+const RUNS: usize = 5;
+
+/// Exchanges in a run.
+const EXCHANGES: usize = 100_000;
+
+const REQUEST: usize = 64;
+
+/// Steps through any number of connections that it does not divide, so that neighbours in memory do not follow each other.
+const STRIDE: usize = 15_485_863;
+
+/// A stack with its peer and all connections between them.
+struct Crowd {
+    stack: Stack,
+    peer: Peer,
+    streams: Vec<TcpStream>,
+    at: usize,
+    nanos: Vec<f64>,
+}
+
+impl Crowd {
+    async fn new(count: usize) -> Result<Self, Box<dyn Error>> {
+        let caps = device::Capabilities::ip(1500);
+        let (ours, theirs) = device::memory::pair(caps.clone(), caps);
+        let stack = Stack::builder().device(ours).address("192.0.2.1/24".parse()?).build()?;
+        let server = SocketAddr::from(([192, 0, 2, 1], 7));
+        let listener = TcpListener::bind(&stack, server).await?;
+        let mut peer = Peer::new(theirs, server)?;
+        let mut streams = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (connected, accepted) = tokio::join!(peer.connect(), listener.accept());
+            connected?;
+            let (stream, _) = accepted?;
+            stream.set_nodelay(true)?;
+            streams.push(stream);
+        }
+        Ok(Self { stack, peer, streams, at: 0, nanos: Vec::new() })
+    }
+
+    /// One run: nanoseconds per segment. Where the last run stopped this one goes on.
+    async fn run(&mut self) -> io::Result<f64> {
+        let request = Bytes::from(vec![0x5a; REQUEST]);
+        let mut buffer = [0; REQUEST];
+        let before = self.segments();
+        let start = Instant::now();
+        for _ in 0..EXCHANGES {
+            self.at = (self.at + STRIDE) % self.streams.len();
+            self.peer.request(self.at, request.clone())?;
+            let stream = &mut self.streams[self.at];
+            stream.read_exact(&mut buffer).await?;
+            stream.write_all(&buffer).await?;
+            self.peer.answer(self.at, REQUEST).await?;
+        }
+        let nanos = start.elapsed().as_nanos() as f64;
+        Ok(nanos / (self.segments() - before) as f64)
+    }
+
+    fn segments(&self) -> u64 {
+        let counters = self.stack.counters();
+        counters.rx_segments + counters.tx_segments
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let counts = counts()?;
+    let mut crowds = Vec::new();
+    for &count in &counts {
+        crowds.push(Crowd::new(count).await?);
+    }
+    for crowd in &mut crowds {
+        crowd.run().await?;
+    }
+    for _ in 0..RUNS {
+        for crowd in &mut crowds {
+            let nanos = crowd.run().await?;
+            crowd.nanos.push(nanos);
+        }
+    }
+    println!("One thread, {RUNS} interleaved runs of {EXCHANGES} exchanges of {REQUEST} bytes each;");
+    println!("{} MB resident in all.\n", resident()? / 1_000_000);
+    println!("| connections | ns per segment, median (least to greatest) | ratio |");
+    println!("|---:|---:|---:|");
+    let mut first = None;
+    for crowd in &crowds {
+        let spread = Spread::of(&crowd.nanos).ok_or("no runs")?;
+        let ratio = spread.median / *first.get_or_insert(spread.median);
+        println!("| {} | {spread:.0} | {ratio:.2} |", crowd.streams.len());
+    }
+    Ok(())
+}
+
+fn counts() -> Result<Vec<usize>, String> {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    if given.is_empty() {
+        return Ok(COUNTS.to_vec());
+    }
+    given
+        .iter()
+        .map(|text| match text.parse() {
+            Ok(count) if count > 0 => Ok(count),
+            _ => Err(format!("{text}: expected a number of connections")),
+        })
+        .collect()
+}
