@@ -34,6 +34,66 @@ async fn conforms_where_only_checksums_are_offloaded() {
     conformance(make(NONE.with_tx(checksum), NONE)).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn conforms_with_several_queues() {
+    conformance(make(NONE.with_queues(3), NONE.with_queues(2))).await;
+}
+
+/// Sends `flows` and tells the serial numbers that each of three queues gives.
+async fn spread(steering: Steering, flows: &[u32]) -> Vec<Vec<u64>> {
+    let (a, b) = pair_with_steering(NONE, NONE.with_queues(3), 64, steering);
+    let (rx_a, tx_a) = Box::new(a).split().unwrap();
+    let (rx_b, tx_b) = Box::new(b).split().unwrap();
+    assert_eq!((rx_a.len(), rx_b.len(), tx_b.capabilities().queues), (1, 3, 3));
+    for (serial, &flow) in flows.iter().enumerate() {
+        let (mut head, payload) = packet::datagram(serial as u64, 100);
+        let frame = TxFrame { head: &mut head, payload: &[payload], meta: Meta::default(), flow };
+        tx_a.try_send(frame, &mut Turn::new()).unwrap();
+    }
+    drop((tx_a, rx_a));
+    let mut queues = Vec::new();
+    for mut rx in rx_b {
+        let mut batch = RxBatch::new();
+        while std::future::poll_fn(|cx| rx.poll_recv(cx, &mut batch)).await.is_ok() {}
+        queues.push(batch.frames().iter().map(|f| packet::serial(&f.data)).collect());
+    }
+    queues
+}
+
+#[tokio::test]
+async fn a_flow_stays_in_one_queue_and_every_queue_reads_to_its_end() {
+    let queues = spread(Steering::Flow, &[5, 3, 5, 4, 3, 4_000_000_000]).await;
+    assert_eq!(queues, [vec![1, 4], vec![3, 5], vec![0, 2]]);
+}
+
+#[tokio::test]
+async fn round_robin_takes_a_flow_apart() {
+    let queues = spread(Steering::RoundRobin, &[7; 7]).await;
+    assert_eq!(queues, [vec![0, 3, 6], vec![1, 4], vec![2, 5]]);
+}
+
+#[tokio::test]
+async fn slots_are_shared_by_the_queues_and_end_with_one_of_them() {
+    let (a, b) = pair_with_steering(NONE, NONE.with_queues(2), 3, Steering::RoundRobin);
+    let (_rx_a, tx_a) = Box::new(a).split().unwrap();
+    let (mut rx_b, tx_b) = Box::new(b).split().unwrap();
+    let send = || {
+        let (mut head, payload) = packet::datagram(0, 100);
+        let frame = TxFrame { head: &mut head, payload: &[payload], meta: Meta::default(), flow: 0 };
+        tx_a.try_send(frame, &mut Turn::new())
+    };
+    for _ in 0..3 {
+        send().unwrap();
+    }
+    assert!(matches!(send(), Err(SendError::Full)));
+    let mut batch = RxBatch::new();
+    std::future::poll_fn(|cx| rx_b[1].poll_recv(cx, &mut batch)).await.unwrap();
+    send().unwrap();
+    drop(rx_b.remove(0));
+    assert_eq!(tx_b.counters().rx_dropped, 2, "what the dropped half had not read");
+    assert!(matches!(send(), Err(SendError::Closed(_))), "no frame waits for a reader that is gone");
+}
+
 #[tokio::test]
 async fn conforms_in_real_time() {
     conformance(make(NONE, NONE)).await;

@@ -7,6 +7,9 @@ use super::{TunDevice, TunError};
 /// An address and the length of its network's prefix.
 pub(super) type Prefix = (IpAddr, u8);
 
+/// Queues that a device may be given; each costs a descriptor and a read buffer.
+const MAX_QUEUES: usize = 16;
+
 /// Whether to make a device or use one that is there.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum OpenMode {
@@ -44,6 +47,7 @@ pub struct TunConfig {
     pub(super) name: String,
     pub(super) mode: OpenMode,
     pub(super) offload: OffloadMode,
+    pub(super) queues: usize,
     pub(super) mtu: usize,
     pub(super) queue_len: u32,
     pub(super) addresses: Vec<Prefix>,
@@ -58,6 +62,7 @@ impl TunConfig {
             name: name.into(),
             mode: OpenMode::default(),
             offload: OffloadMode::default(),
+            queues: 1,
             mtu: 1500,
             queue_len: 1000,
             addresses: Vec::new(),
@@ -75,6 +80,17 @@ impl TunConfig {
     /// Whether super-segments and unfinished checksums may pass.
     pub fn offload(mut self, offload: OffloadMode) -> Self {
         self.offload = offload;
+        self
+    }
+
+    /// Number of queues, 1 to 16. Default 1.
+    ///
+    /// A stack reads each queue in a task of its own, so that several threads share that work; it takes a multi-queue
+    /// device where one is there already. A frame leaves by the queue that [`TxFrame::flow`](crate::TxFrame::flow)
+    /// picks, the same for all of a flow, and the kernel sends the flow's packets to the queue that wrote last: the
+    /// first ones, and those after a pause of seconds, may come by another. One flow alone gains nothing.
+    pub fn queues(mut self, queues: usize) -> Self {
+        self.queues = queues;
         self
     }
 
@@ -126,6 +142,10 @@ impl TunConfig {
     /// descriptor open.
     fn check(&self) -> Result<(), TunError> {
         check_name(&self.name)?;
+        if !(1..=MAX_QUEUES).contains(&self.queues) {
+            let text = format!("{} queues are not within 1..={MAX_QUEUES}", self.queues);
+            return Err(TunError::BadConfig(text));
+        }
         if !(68..=65_535).contains(&self.mtu) {
             return Err(TunError::BadConfig(format!("an MTU of {} is not within 68..=65535", self.mtu)));
         }

@@ -38,6 +38,8 @@ pub enum TunError {
     },
     /// Another program uses a queue of the device in a mode that this one cannot read.
     OtherMode(String),
+    /// [`TunConfig::queues`](super::TunConfig::queues) asks for several, and the device was made for one.
+    OneQueue(String),
     /// [`OpenMode::Create`](super::OpenMode::Create), and the device exists.
     Exists(String),
     /// [`OpenMode::Attach`](super::OpenMode::Attach), and the device does not exist.
@@ -102,6 +104,11 @@ impl fmt::Display for TunError {
                 "another program uses the TUN device {name} with packet headers (IFF_VNET_HDR or without \
                  IFF_NO_PI). Stop that program, or use another name",
             ),
+            Self::OneQueue(name) => write!(
+                f,
+                "the TUN device {name} was made without multi_queue and has one queue. Let it be created here, make \
+                 it with `sudo ip tuntap add dev {name} mode tun multi_queue user $USER`, or ask for one queue",
+            ),
             Self::Exists(name) => write!(
                 f,
                 "a device named {name} exists already. Use another name, attach to it instead of creating it, or \
@@ -151,7 +158,7 @@ impl From<TunError> for io::Error {
             TunError::NoNode | TunError::Missing(_) => io::ErrorKind::NotFound,
             TunError::NodePermission | TunError::Permission { .. } => io::ErrorKind::PermissionDenied,
             TunError::Busy(_) | TunError::OtherMode(_) => io::ErrorKind::ResourceBusy,
-            TunError::NoOffload { .. } => io::ErrorKind::Unsupported,
+            TunError::NoOffload { .. } | TunError::OneQueue(_) => io::ErrorKind::Unsupported,
             TunError::Exists(_) => io::ErrorKind::AlreadyExists,
             TunError::Configure { source, .. } | TunError::Kernel { source, .. } => source.kind(),
         };

@@ -15,7 +15,7 @@ use super::queue::{TunRx, TunTx};
 use super::{OffloadMode, OpenMode, TunConfig, TunError, sys, vnet};
 use crate::counters::Counters;
 use crate::queue::Halves;
-use crate::{Capabilities, Device, Offloads};
+use crate::{Capabilities, Device, Offloads, RxQueue};
 
 const NODE: &str = "/dev/net/tun";
 
@@ -23,7 +23,8 @@ const NODE: &str = "/dev/net/tun";
 ///
 /// A device that this program created is gone once it and its halves are dropped.
 pub struct TunDevice {
-    tun: Tun,
+    /// One per queue.
+    tuns: Vec<Tun>,
     name: String,
     mtu: usize,
     offloads: Offloads,
@@ -39,6 +40,11 @@ impl TunDevice {
     /// Its IP MTU in bytes, as it was when the device was opened.
     pub fn mtu(&self) -> usize {
         self.mtu
+    }
+
+    /// How many queues this program has of it.
+    pub fn queues(&self) -> usize {
+        self.tuns.len()
     }
 
     /// What may pass unfinished, in both directions; nothing in plain mode.
@@ -57,6 +63,7 @@ impl fmt::Debug for TunDevice {
         f.debug_struct("TunDevice")
             .field("name", &self.name)
             .field("mtu", &self.mtu)
+            .field("queues", &self.tuns.len())
             .field("offloads", &self.offloads)
             .field("created", &self.created)
             .finish_non_exhaustive()
@@ -66,11 +73,18 @@ impl fmt::Debug for TunDevice {
 impl Device for TunDevice {
     fn split(self: Box<Self>) -> io::Result<Halves> {
         let counters = Arc::new(Counters::default());
-        let writer = File::from(sys::duplicate(&self.tun)?);
-        let caps = Capabilities::ip(self.mtu).with_tx(self.offloads).with_rx(self.offloads);
+        let caps = Capabilities::ip(self.mtu)
+            .with_tx(self.offloads)
+            .with_rx(self.offloads)
+            .with_queues(self.tuns.len());
         let headers = self.offloads.checksum;
-        let tx = TunTx::new(self.name, writer, caps, headers, Arc::clone(&counters));
-        Ok((vec![Box::new(TunRx::new(self.tun, headers, counters)?)], Arc::new(tx)))
+        let mut writers = Vec::with_capacity(self.tuns.len());
+        let mut receivers: Vec<Box<dyn RxQueue>> = Vec::with_capacity(self.tuns.len());
+        for tun in self.tuns {
+            writers.push(File::from(sys::duplicate(&tun)?));
+            receivers.push(Box::new(TunRx::new(tun, headers, Arc::clone(&counters))?));
+        }
+        Ok((receivers, Arc::new(TunTx::new(self.name, writers, caps, headers, counters))))
     }
 }
 
@@ -88,7 +102,7 @@ pub(super) async fn open(config: TunConfig) -> Result<TunDevice, TunError> {
     let multi_queue = match (found, config.mode) {
         (Some(_), OpenMode::Create) => return Err(TunError::Exists(name())),
         (None, OpenMode::Attach) => return Err(TunError::Missing(name())),
-        (None, _) => false,
+        (None, _) => config.queues > 1,
         // A second reader would be given a part of the packets.
         (Some(Kind::Tun { queues: 1.., .. }), _) => return Err(TunError::Busy(name())),
         (Some(Kind::Tun { multi_queue, .. }), _) => multi_queue,
@@ -97,15 +111,18 @@ pub(super) async fn open(config: TunConfig) -> Result<TunDevice, TunError> {
         }
         (Some(Kind::Other(what)), _) => return Err(TunError::NotTun { name: name(), what }),
     };
-    let (tun, offloads) = attach(&config, multi_queue, exists)?;
+    if config.queues > 1 && !multi_queue {
+        return Err(TunError::OneQueue(name()));
+    }
+    let (tuns, offloads) = attach(&config, multi_queue, exists)?;
     if exists {
         tracing::debug!(name = config.name, "attached to a TUN device; its configuration is left alone");
     } else {
-        configure(&netlink, &tun, &config).await?;
+        configure(&netlink, &tuns[0], &config).await?;
     }
-    let mtu = tun.mtu().map_err(|e| TunError::Kernel { step: "reading the MTU", source: into_io(e) })?;
+    let mtu = tuns[0].mtu().map_err(|e| TunError::Kernel { step: "reading the MTU", source: into_io(e) })?;
     // The kernel keeps it within 68..=65,535.
-    Ok(TunDevice { name: config.name, tun, mtu: mtu as usize, offloads, created: !exists })
+    Ok(TunDevice { name: config.name, tuns, mtu: mtu as usize, offloads, created: !exists })
 }
 
 /// Attaches, with offload if that is wanted and can be had.
@@ -113,8 +130,8 @@ pub(super) async fn open(config: TunConfig) -> Result<TunDevice, TunError> {
 /// `tokio-tun` cannot ask for IFF_VNET_HDR. But that is a flag of the device, and a further queue of a multi-queue device
 /// takes the flags that are there: a queue of our own leads, sets them, and leaves. The kernel does not promise that, so
 /// the flags are read back.
-fn attach(config: &TunConfig, multi_queue: bool, exists: bool) -> Result<(Tun, Offloads), TunError> {
-    let name = &config.name;
+fn attach(config: &TunConfig, multi_queue: bool, exists: bool) -> Result<(Vec<Tun>, Offloads), TunError> {
+    let (name, queues) = (&config.name, config.queues);
     let why = if config.offload == OffloadMode::Off {
         String::new()
     } else if exists && !multi_queue {
@@ -122,10 +139,10 @@ fn attach(config: &TunConfig, multi_queue: bool, exists: bool) -> Result<(Tun, O
     } else {
         match lead(name) {
             Ok((leader, mask)) => {
-                let tun = build(name, true, true)?;
+                let tuns = build(name, queues, true, true)?;
                 drop(leader);
-                if has_packet_headers(&tun)? {
-                    return Ok((tun, vnet::offloads(mask)));
+                if have_packet_headers(&tuns)? == tuns.len() {
+                    return Ok((tuns, vnet::offloads(mask)));
                 }
                 "the kernel did not keep IFF_VNET_HDR".to_owned()
             }
@@ -138,13 +155,14 @@ fn attach(config: &TunConfig, multi_queue: bool, exists: bool) -> Result<(Tun, O
     if config.offload == OffloadMode::Auto {
         tracing::info!(name, why, "the TUN device runs without offload");
     }
-    let tun = build(name, multi_queue, exists)?;
-    if has_packet_headers(&tun)? {
+    let tuns = build(name, queues, multi_queue, exists)?;
+    if have_packet_headers(&tuns)? > 0 {
         return Err(TunError::OtherMode(name.clone()));
     }
     // They outlive an earlier user of a persistent device, and oversized packets would come.
-    sys::set_offloads(&tun, 0).map_err(|source| TunError::Kernel { step: "turning offloads off", source })?;
-    Ok((tun, Offloads::NONE))
+    sys::set_offloads(&tuns[0], 0)
+        .map_err(|source| TunError::Kernel { step: "turning offloads off", source })?;
+    Ok((tuns, Offloads::NONE))
 }
 
 /// A queue that has set the device's flags, with the offloads that the kernel granted.
@@ -172,32 +190,37 @@ fn check_node() -> Result<(), TunError> {
     })
 }
 
-/// Attaches one queue. Nothing is configured here: where `tokio-tun` fails to configure a device it leaks the
-/// descriptor, and the device with it.
-fn build(name: &str, multi_queue: bool, exists: bool) -> Result<Tun, TunError> {
+/// Attaches `queues` queues, at least one. Nothing is configured here: where `tokio-tun` fails to configure a device it
+/// leaks the descriptor, and the device with it.
+fn build(name: &str, queues: usize, multi_queue: bool, exists: bool) -> Result<Vec<Tun>, TunError> {
     // With one queue `tokio-tun` leaves IFF_MULTI_QUEUE away, which such a device refuses.
-    let queues = if multi_queue { 2 } else { 1 };
-    let built = Tun::builder().name(name).queues(queues).build().map_err(into_io);
+    let least = if multi_queue { 2 } else { 1 };
+    let built = Tun::builder().name(name).queues(queues.max(least)).build().map_err(into_io);
     let mut tuns = built.map_err(|source| match source.raw_os_error() {
         Some(libc::EBUSY) => TunError::Busy(name.to_owned()),
         Some(libc::EPERM | libc::EACCES) => TunError::Permission { name: name.to_owned(), exists },
         _ => TunError::Kernel { step: "attaching to the TUN device", source },
     })?;
-    tuns.truncate(1);
-    tuns.pop().ok_or_else(|| TunError::Kernel {
-        step: "attaching to the TUN device",
-        source: io::Error::other("no queue was given"),
-    })
+    tuns.truncate(queues);
+    if tuns.len() < queues {
+        let source = io::Error::other(format!("{} queues were given, not {queues}", tuns.len()));
+        return Err(TunError::Kernel { step: "attaching to the TUN device", source });
+    }
+    Ok(tuns)
 }
 
-/// Whether packets come with the header of IFF_VNET_HDR. They never come with the other kind of header.
-fn has_packet_headers(tun: &Tun) -> Result<bool, TunError> {
-    let flags =
-        sys::flags(tun).map_err(|source| TunError::Kernel { step: "reading the device's flags", source })?;
-    if flags & libc::IFF_NO_PI == 0 {
-        return Err(TunError::OtherMode(tun.name().to_owned()));
+/// On how many queues packets come with the header of IFF_VNET_HDR. They never come with the other kind of header.
+fn have_packet_headers(tuns: &[Tun]) -> Result<usize, TunError> {
+    let mut with = 0;
+    for tun in tuns {
+        let flags = sys::flags(tun)
+            .map_err(|source| TunError::Kernel { step: "reading the device's flags", source })?;
+        if flags & libc::IFF_NO_PI == 0 {
+            return Err(TunError::OtherMode(tun.name().to_owned()));
+        }
+        with += usize::from(flags & libc::IFF_VNET_HDR != 0);
     }
-    Ok(flags & libc::IFF_VNET_HDR != 0)
+    Ok(with)
 }
 
 async fn configure(netlink: &Netlink, tun: &Tun, config: &TunConfig) -> Result<(), TunError> {

@@ -157,7 +157,8 @@ impl RxQueue for TunRx {
 /// Writes by a descriptor of its own, so that any actor may write while the ingress reads.
 pub(super) struct TunTx {
     name: String,
-    writer: File,
+    /// One per queue, at least one.
+    writers: Vec<File>,
     caps: Capabilities,
     /// Packets go with the header of IFF_VNET_HDR.
     headers: bool,
@@ -169,12 +170,12 @@ pub(super) struct TunTx {
 impl TunTx {
     pub(super) fn new(
         name: String,
-        writer: File,
+        writers: Vec<File>,
         caps: Capabilities,
         headers: bool,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { name, writer, caps, headers, segment_in_software: AtomicBool::new(false), counters }
+        Self { name, writers, caps, headers, segment_in_software: AtomicBool::new(false), counters }
     }
 
     /// Whether the frame is for us to finish first.
@@ -189,17 +190,19 @@ impl TunTx {
         }
     }
 
-    /// One packet by one writev(2), gathered by the kernel.
+    /// One packet by one writev(2), gathered by the kernel. A flow has one queue for good: the kernel sends its packets
+    /// to the queue that wrote last.
     fn write(&self, frame: &TxFrame<'_>) -> io::Result<usize> {
+        let mut writer = &self.writers[frame.flow as usize % self.writers.len()];
         let mut slices = [IoSlice::new(&[]); SLICES];
         if frame.payload.len() >= SLICES {
-            return (&self.writer).write(&frame.to_bytes());
+            return writer.write(&frame.to_bytes());
         }
         slices[0] = IoSlice::new(frame.head.as_slice());
         for (slice, bytes) in slices[1..].iter_mut().zip(frame.payload) {
             *slice = IoSlice::new(bytes);
         }
-        (&self.writer).write_vectored(&slices[..=frame.payload.len()])
+        writer.write_vectored(&slices[..=frame.payload.len()])
     }
 
     fn lost(&self, error: io::Error) -> SendError {

@@ -1,10 +1,13 @@
 //! The cases, run one after another on one runtime.
 
+mod queues;
+
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,34 +57,62 @@ pub(crate) fn run() {
     run("attach leaves the configuration alone", Box::pin(attach_leaves_the_configuration_alone()));
     run("attach to a multi-queue device", Box::pin(attach_to_a_multi_queue_device()));
     run("not a TUN device", Box::pin(what_is_not_a_tun_device_is_refused()));
+    for offload in [OffloadMode::Off, OffloadMode::Require] {
+        for n in [2, 4] {
+            run("a flow keeps its queue", Box::pin(queues::a_flow_keeps_its_queue(n, offload)));
+        }
+        run("several queues of a device that is there", Box::pin(queues::attach_with_several_queues(offload)));
+        run("link removed, several queues", Box::pin(queues::a_removed_link_ends_every_queue(offload)));
+    }
+    run("several queues of a device with one", Box::pin(queues::a_single_queue_device_has_no_more()));
     run("bad configurations", Box::pin(bad_configurations_are_refused_before_the_kernel_is_asked()));
 }
 
 struct Tun {
-    rx: Box<dyn RxQueue>,
+    rx: Vec<Box<dyn RxQueue>>,
     tx: Arc<dyn TxQueue>,
 }
 
 impl Tun {
     fn new(device: TunDevice) -> Self {
-        let (mut rx, tx) = Box::new(device).split().unwrap();
-        assert_eq!((rx.len(), tx.capabilities().queues), (1, 1));
-        Self { rx: rx.remove(0), tx }
+        let queues = device.queues();
+        let (rx, tx) = Box::new(device).split().unwrap();
+        assert_eq!((rx.len(), tx.capabilities().queues), (queues, queues));
+        Self { rx, tx }
     }
 
     async fn recv(&mut self) -> io::Result<Vec<RxFrame>> {
+        Ok(self.recv_on().await?.1)
+    }
+
+    /// Frames, and the queue that gave them.
+    async fn recv_on(&mut self) -> io::Result<(usize, Vec<RxFrame>)> {
         let mut batch = RxBatch::new();
-        while batch.is_empty() {
-            poll_fn(|cx| self.rx.poll_recv(cx, &mut batch)).await?;
-        }
-        Ok(batch.drain().collect())
+        let queue = poll_fn(|cx| {
+            for (queue, rx) in self.rx.iter_mut().enumerate() {
+                while let Poll::Ready(read) = rx.poll_recv(cx, &mut batch) {
+                    read?;
+                    if !batch.is_empty() {
+                        return Poll::Ready(io::Result::Ok(queue));
+                    }
+                }
+            }
+            Poll::Pending
+        });
+        Ok((queue.await?, batch.drain().collect()))
     }
 
     /// The next UDP datagram, past what the kernel says by itself (IPv6 router solicitations).
     async fn recv_udp(&mut self) -> (IpAddr, SocketAddr, Bytes) {
+        self.recv_udp_on().await.1
+    }
+
+    /// The same, with the queue that gave it.
+    async fn recv_udp_on(&mut self) -> (usize, (IpAddr, SocketAddr, Bytes)) {
         let wait = async {
             loop {
-                for frame in self.recv().await.unwrap() {
+                let (queue, frames) = self.recv_on().await.unwrap();
+                for frame in frames {
                     let (mut data, mut meta) = (frame.data.to_vec(), frame.meta);
                     let offloaded = meta != Meta::default();
                     assert!(
@@ -103,7 +134,7 @@ impl Tun {
                     );
                     let port = u16::from_be_bytes([segment[0], segment[1]]);
                     let payload = Bytes::copy_from_slice(&segment[8..]);
-                    return (packet.dst, SocketAddr::new(packet.src, port), payload);
+                    return (queue, (packet.dst, SocketAddr::new(packet.src, port), payload));
                 }
             }
         };
@@ -111,6 +142,17 @@ impl Tun {
     }
 
     fn send_udp(&self, src: IpAddr, dst: SocketAddr, payload: &[Bytes]) -> Result<(), SendError> {
+        self.send_udp_of(0, src, dst, payload)
+    }
+
+    /// The same, as a part of this flow.
+    fn send_udp_of(
+        &self,
+        flow: u32,
+        src: IpAddr,
+        dst: SocketAddr,
+        payload: &[Bytes],
+    ) -> Result<(), SendError> {
         let len: usize = payload.iter().map(Bytes::len).sum();
         let mut udp = [0; 8];
         udp[..2].copy_from_slice(&PORT.to_be_bytes());
@@ -131,7 +173,7 @@ impl Tun {
             Meta::default()
         };
         assert!(head.extend_from_slice(&udp));
-        self.tx.try_send(TxFrame { head: &mut head, payload, meta, flow: 0 }, &mut Turn::new())
+        self.tx.try_send(TxFrame { head: &mut head, payload, meta, flow }, &mut Turn::new())
     }
 }
 
@@ -340,6 +382,8 @@ async fn bad_configurations_are_refused_before_the_kernel_is_asked() {
         assert!(matches!(error, TunError::BadName { .. }), "{name:?}: {error:?}");
     }
     let bad = [
+        config("tun0").queues(0),
+        config("tun0").queues(17),
         config("tun0").mtu(67),
         config("tun0").mtu(65_536),
         config("tun0").mtu(1279),
