@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use netstack_device::Turn;
 use netstack_tcp::{CloseReason, Connection, Event, Instant, State};
 use tracing::debug;
@@ -266,7 +266,8 @@ impl Actor {
         let taken = self.shared.send.take(room);
         let some = !taken.pieces.is_empty();
         let mut urgent = taken.urgent;
-        for mut piece in taken.pieces {
+        for piece in taken.pieces {
+            let mut piece = piece.into_bytes();
             let len = piece.len();
             if (1..=len).contains(&urgent) {
                 self.write(piece.split_to(urgent));
@@ -281,11 +282,11 @@ impl Actor {
         some
     }
 
-    fn write(&mut self, piece: BytesMut) {
+    fn write(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.published += piece.len();
             // A connection that takes no more has ended, and says why in its event.
-            let _ = self.connection.write(piece.freeze());
+            let _ = self.connection.write(piece);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The receive lane: in-order bytes on their way from the actor to the application.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::task::Poll;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -104,13 +104,11 @@ impl RecvSide {
         let mut current = lock(&self.current);
         let mut len = 0;
         while len < want {
-            if current.is_empty() {
-                let mut lane = lock(&self.lane);
-                match lane.next_piece() {
-                    Some(piece) => *current = piece,
-                    None if len > 0 => break,
-                    None => return Self::nothing(&mut lane, waiter),
+            if let Some(mut lane) = self.refill(&mut current) {
+                if len > 0 {
+                    break;
                 }
+                return Self::nothing(&mut lane, waiter);
             }
             let part = current.len().min(want - len);
             sink(&current[..part]);
@@ -124,6 +122,42 @@ impl RecvSide {
         drop(current);
         let update = lock(&self.lane).consumed(len);
         Poll::Ready(Ok(Read::Data { len, update }))
+    }
+
+    /// Takes up to `max` bytes of the next piece out as they are, into `chunk`. With nothing to read, stores the waiter.
+    pub(crate) fn read_chunk(
+        &self,
+        max: usize,
+        waiter: &Waiter<'_, '_>,
+        chunk: &mut Bytes,
+    ) -> Poll<Result<Read, EndCause>> {
+        if max == 0 {
+            return Poll::Ready(Ok(Read::Data { len: 0, update: false }));
+        }
+        let mut current = lock(&self.current);
+        if let Some(mut lane) = self.refill(&mut current) {
+            return Self::nothing(&mut lane, waiter);
+        }
+        let len = current.len().min(max);
+        *chunk = current.split_to(len);
+        if current.is_empty() {
+            *current = Bytes::new();
+        }
+        drop(current);
+        let update = lock(&self.lane).consumed(len);
+        Poll::Ready(Ok(Read::Data { len, update }))
+    }
+
+    /// Makes sure that there is a piece in `current`. Without one, gives the lane out, still locked.
+    fn refill(&self, current: &mut Bytes) -> Option<MutexGuard<'_, RecvLane>> {
+        if current.is_empty() {
+            let mut lane = lock(&self.lane);
+            match lane.next_piece() {
+                Some(piece) => *current = piece,
+                None => return Some(lane),
+            }
+        }
+        None
     }
 
     fn nothing(lane: &mut RecvLane, waiter: &Waiter<'_, '_>) -> Poll<Result<Read, EndCause>> {

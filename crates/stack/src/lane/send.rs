@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Deref;
 use std::sync::Mutex;
 use std::task::Poll;
 
-use bytes::BytesMut;
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Waiter, Waiters, lock};
 use crate::error::EndCause;
@@ -15,6 +16,39 @@ const MAX_BLOCK: usize = 64 * 1024;
 
 /// Smallest block: what a lone small write allocates.
 const MIN_BLOCK: usize = 256;
+
+/// A `Bytes` shorter than this is copied into the open block: it would cost more as a piece of its own, and could pin
+/// a large buffer for the sake of a few bytes.
+const COPY_BELOW: usize = 512;
+
+/// A piece of the stream on its way to the connection.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// Copied into a block of the lane.
+    Block(BytesMut),
+    /// Handed over by the application as it is.
+    Whole(Bytes),
+}
+
+impl Piece {
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Block(block) => block.freeze(),
+            Self::Whole(bytes) => bytes,
+        }
+    }
+}
+
+impl Deref for Piece {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Block(block) => block,
+            Self::Whole(bytes) => bytes,
+        }
+    }
+}
 
 /// How far the connection has come, as the socket sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +111,7 @@ impl Room {
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     /// Written bytes, in order.
-    pub(crate) pieces: VecDeque<BytesMut>,
+    pub(crate) pieces: VecDeque<Piece>,
     /// Bytes of `pieces`, from the first on, that end with urgent data; 0 without any.
     pub(crate) urgent: usize,
     /// The sending half was shut down, and `pieces` are its last bytes.
@@ -86,7 +120,7 @@ pub(crate) struct Taken {
 
 #[derive(Debug)]
 struct SendLane {
-    queue: VecDeque<BytesMut>,
+    queue: VecDeque<Piece>,
     /// Bytes in `queue`.
     queued: usize,
     /// Bytes that the connection holds, unsent or unacknowledged, as last published.
@@ -112,12 +146,14 @@ impl SendLane {
     }
 
     /// Queues `piece`, joined to the one before when they lie side by side in one block.
-    fn push(&mut self, piece: BytesMut) -> bool {
+    fn push(&mut self, piece: Piece) -> bool {
         let before = self.queued;
         self.queued += piece.len();
-        match self.queue.back_mut() {
-            Some(last) if last.as_ptr_range().end == piece.as_ptr() => last.unsplit(piece),
-            _ => self.queue.push_back(piece),
+        match (self.queue.back_mut(), piece) {
+            (Some(Piece::Block(last)), Piece::Block(next)) if last.as_ptr_range().end == next.as_ptr() => {
+                last.unsplit(next);
+            }
+            (_, piece) => self.queue.push_back(piece),
         }
         before < self.notify_at && self.queued >= self.notify_at
     }
@@ -163,6 +199,28 @@ impl SendSide {
         self.write_as(data, waiter, false)
     }
 
+    /// Queues a prefix of `data` as it is, and takes it off; copies it when it is small. Without room, stores the
+    /// waiter. `data` changes with the bytes that were taken, not otherwise.
+    pub(crate) fn write_bytes(&self, data: &mut Bytes, waiter: &Waiter<'_, '_>) -> Poll<Write> {
+        let total = data.len();
+        let written = self.enqueue(total, waiter, false, |block, room, held| {
+            let len = total.min(room);
+            if len < COPY_BELOW {
+                copy(&[IoSlice::new(data)], len, block, held)
+            } else {
+                Piece::Whole(data.slice(..len))
+            }
+        });
+        if let Poll::Ready(Write::Data { len, .. }) = written {
+            data.advance(len);
+            if data.is_empty() {
+                // An empty `Bytes` would still pin its buffer.
+                *data = Bytes::new();
+            }
+        }
+        written
+    }
+
     /// As [`write`](Self::write); the last byte taken ends urgent data.
     pub(crate) fn write_urgent(&self, data: &[u8], waiter: &Waiter<'_, '_>) -> Poll<Write> {
         self.write_as(&[IoSlice::new(data)], waiter, true)
@@ -170,6 +228,20 @@ impl SendSide {
 
     fn write_as(&self, data: &[IoSlice<'_>], waiter: &Waiter<'_, '_>, urgent: bool) -> Poll<Write> {
         let total: usize = data.iter().map(|slice| slice.len()).fold(0, usize::saturating_add);
+        self.enqueue(total, waiter, urgent, |block, room, held| {
+            copy(data, total.min(room).min(MAX_BLOCK), block, held)
+        })
+    }
+
+    /// Queues the piece that `make` makes: out of the open block, at most as long as the room (second) there is, while
+    /// the lane and the connection hold so many bytes (third). `total` is what the caller wants to write.
+    fn enqueue(
+        &self,
+        total: usize,
+        waiter: &Waiter<'_, '_>,
+        urgent: bool,
+        make: impl FnOnce(&mut BytesMut, usize, usize) -> Piece,
+    ) -> Poll<Write> {
         // Held throughout, so that concurrent writers keep their order and none takes the room found here.
         let mut block = lock(&self.block);
         let (room, held) = {
@@ -187,20 +259,8 @@ impl SendSide {
             }
             (room, lane.queued + lane.in_connection)
         };
-        let len = total.min(room).min(MAX_BLOCK);
-        if block.capacity() < len {
-            *block = BytesMut::with_capacity(len.max(held.clamp(MIN_BLOCK, MAX_BLOCK)));
-        }
-        let mut left = len;
-        for slice in data {
-            let part = slice.len().min(left);
-            block.extend_from_slice(&slice[..part]);
-            left -= part;
-            if left == 0 {
-                break;
-            }
-        }
-        let piece = block.split();
+        let piece = make(&mut block, room, held);
+        let len = piece.len();
         let mut lane = lock(&self.lane);
         if let Some(closed) = lane.closed() {
             return Poll::Ready(Write::Closed(closed));
@@ -330,4 +390,21 @@ impl SendSide {
         drop(lane);
         waiters.wake();
     }
+}
+
+/// Copies `len` bytes of `data` into the open block: a new one, sized by what is `held` already, when they do not fit.
+fn copy(data: &[IoSlice<'_>], len: usize, block: &mut BytesMut, held: usize) -> Piece {
+    if block.capacity() < len {
+        *block = BytesMut::with_capacity(len.max(held.clamp(MIN_BLOCK, MAX_BLOCK)));
+    }
+    let mut left = len;
+    for slice in data {
+        let part = slice.len().min(left);
+        block.extend_from_slice(&slice[..part]);
+        left -= part;
+        if left == 0 {
+            break;
+        }
+    }
+    Piece::Block(block.split())
 }

@@ -28,6 +28,11 @@ fn pieces(parts: &[&[u8]]) -> VecDeque<Bytes> {
     parts.iter().map(|part| Bytes::copy_from_slice(part)).collect()
 }
 
+/// Bytes that differ from place to place.
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * 31 % 251) as u8).collect()
+}
+
 fn read_all(side: &RecvSide, want: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let _ = side.read(want, &Waiter::None, |piece| out.extend_from_slice(piece));
@@ -238,4 +243,145 @@ fn urgent_bytes_leave_at_once_with_their_mark() {
     let _ = write(&side, b"g");
     let again = side.take(nagle);
     assert!(again.pieces.is_empty() && again.urgent == 0, "said once");
+}
+
+#[test]
+fn whole_bytes_keep_their_memory_and_their_place() {
+    let side = open(1 << 20);
+    let _ = write(&side, b"before");
+    let mut data = Bytes::from(pattern(4096));
+    let start = data.as_ptr();
+    assert!(matches!(side.write_bytes(&mut data, &Waiter::None), Poll::Ready(Write::Data { len: 4096, .. })));
+    assert!(data.is_empty());
+    let _ = write(&side, b"be");
+    let _ = write(&side, b"hind");
+    let taken = side.take(ALL).pieces;
+    assert_eq!(taken.len(), 3);
+    assert_eq!((&taken[0][..], taken[1].as_ptr(), taken[1].len()), (&b"before"[..], start, 4096));
+    assert_eq!(&taken[2][..], b"behind");
+}
+
+#[test]
+fn tiny_bytes_are_copied_into_the_open_block() {
+    let side = open(1 << 20);
+    let large = Bytes::from(pattern(64 << 10));
+    for start in [0, 511] {
+        let mut tiny = large.slice(start..start + 511);
+        assert!(matches!(
+            side.write_bytes(&mut tiny, &Waiter::None),
+            Poll::Ready(Write::Data { len: 511, .. })
+        ));
+    }
+    assert!(large.is_unique(), "nothing pins the large buffer");
+    let mut more = large.slice(1022..1022 + 512);
+    let _ = side.write_bytes(&mut more, &Waiter::None);
+    assert!(!large.is_unique(), "512 bytes go as they are");
+    assert_eq!(
+        side.take(ALL).pieces.iter().flat_map(|piece| piece.to_vec()).collect::<Vec<_>>(),
+        large[..1534]
+    );
+}
+
+#[test]
+fn bytes_count_against_the_capacity_and_stay_behind_in_part() {
+    let side = open(1000);
+    let mut data = Bytes::from(pattern(4096));
+    let start = data.as_ptr();
+    let _ = write(&side, &[0; 100]);
+    assert!(matches!(side.write_bytes(&mut data, &Waiter::None), Poll::Ready(Write::Data { len: 900, .. })));
+    assert_eq!((data.len(), data.as_ptr()), (3196, start.wrapping_add(900)));
+    let (count, waker) = counter();
+    let mut cx = Context::from_waker(&waker);
+    assert!(side.write_bytes(&mut data, &Waiter::Poll(&mut cx)).is_pending());
+    assert_eq!(data.len(), 3196, "nothing was taken");
+    side.take(ALL);
+    side.publish(900);
+    assert_eq!(count.0.load(SeqCst), 0, "100 of 1000 bytes are not worth a wake");
+    side.publish(700);
+    assert_eq!(count.0.load(SeqCst), 1);
+    assert!(matches!(
+        side.write_bytes(&mut data, &Waiter::None),
+        Poll::Ready(Write::Data { len: 300, first: true })
+    ));
+    assert_eq!(&side.take(ALL).pieces[0][..], &pattern(4096)[900..1200], "a small part is copied");
+    side.shut().unwrap();
+    assert_eq!(side.write_bytes(&mut data, &Waiter::None), Poll::Ready(Write::Closed(None)));
+    assert_eq!(&data[..], &pattern(4096)[1200..], "an error takes nothing");
+}
+
+/// Each writer's records stay whole and in order, whichever way they are written.
+#[test]
+fn concurrent_writers_of_both_kinds_keep_their_order() {
+    const RECORDS: u8 = 200;
+    let side = open(64 << 20);
+    std::thread::scope(|scope| {
+        for writer in 0..4u8 {
+            let side = &side;
+            scope.spawn(move || {
+                for number in 0..RECORDS {
+                    let len = if number % 3 == 0 { 300 } else { 700 };
+                    let mut record = vec![number; len];
+                    (record[0], record[1]) = (writer, number);
+                    let written = if writer % 2 == 0 {
+                        write(side, &record)
+                    } else {
+                        side.write_bytes(&mut record.into(), &Waiter::None)
+                    };
+                    assert!(matches!(written, Poll::Ready(Write::Data { len: taken, .. }) if taken == len));
+                }
+            });
+        }
+    });
+    let stream: Vec<u8> = side.take(ALL).pieces.iter().flat_map(|piece| piece.to_vec()).collect();
+    let mut next = [0u8; 4];
+    let mut rest = &stream[..];
+    while let [writer, number, ..] = *rest {
+        let expected = &mut next[usize::from(writer)];
+        assert_eq!(number, *expected);
+        *expected += 1;
+        let len = if number % 3 == 0 { 300 } else { 700 };
+        assert!(rest[2..len].iter().all(|&byte| byte == number), "a record in one piece");
+        rest = &rest[len..];
+    }
+    assert_eq!(next, [RECORDS; 4]);
+}
+
+#[test]
+fn a_chunk_is_the_memory_that_was_received() {
+    let side = RecvSide::default();
+    let piece = Bytes::from(pattern(5000));
+    let start = piece.as_ptr();
+    side.publish([piece].into());
+    assert_eq!(side.set_update_at(Some(3500)), None);
+    assert_eq!(read_all(&side, 1000), &pattern(5000)[..1000]);
+    let mut chunk = Bytes::new();
+    let mut read = |max| side.read_chunk(max, &Waiter::None, &mut chunk).map(|read| (read, chunk.clone()));
+    let Poll::Ready((Ok(Read::Data { len: 500, update: true }), first)) = read(500) else {
+        panic!("500 bytes, and the level of 3500 is reached");
+    };
+    assert_eq!((first.as_ptr(), first.len()), (start.wrapping_add(1000), 500));
+    let Poll::Ready((Ok(Read::Data { len: 3500, update: false }), second)) = read(usize::MAX) else {
+        panic!("the rest of the piece");
+    };
+    assert_eq!(second.as_ptr(), start.wrapping_add(1500));
+    assert_eq!(side.unread(), 0);
+    assert!(matches!(read(0), Poll::Ready((Ok(Read::Data { len: 0, update: false }), _))));
+}
+
+#[test]
+fn a_reader_of_chunks_is_woken_and_told_of_the_end() {
+    let side = RecvSide::default();
+    let (count, waker) = counter();
+    let mut cx = Context::from_waker(&waker);
+    let mut chunk = Bytes::new();
+    assert!(side.read_chunk(9, &Waiter::Poll(&mut cx), &mut chunk).is_pending());
+    side.publish(pieces(&[b"x"]));
+    assert_eq!(count.0.load(SeqCst), 1);
+    side.fail(EndCause::StackStopped);
+    assert!(matches!(
+        side.read_chunk(9, &Waiter::None, &mut chunk),
+        Poll::Ready(Ok(Read::Data { len: 1, .. }))
+    ));
+    assert_eq!(&chunk[..], b"x");
+    assert_eq!(side.read_chunk(9, &Waiter::None, &mut chunk), Poll::Ready(Err(EndCause::StackStopped)));
 }

@@ -1,5 +1,6 @@
 //! Streams: the application's end of a connection.
 
+mod chunks;
 mod connect;
 mod settings;
 mod split;
@@ -28,6 +29,8 @@ use crate::lane::{Read, Waiter, Write, wait};
 /// It reads and writes through [`AsyncRead`] and [`AsyncWrite`], like `tokio::net::TcpStream`:
 ///
 /// - a write copies into the send buffer and is done; the buffer holds what is unsent or unacknowledged;
+/// - [`read_chunk`](Self::read_chunk) and [`write_bytes`](Self::write_bytes) hand [`Bytes`](bytes::Bytes) over without a
+///   copy;
 /// - `flush` has nothing to do; `shutdown` puts a FIN behind what was written and is done, reading goes on;
 /// - after a reset, data that arrived before it is read first, then every read fails with
 ///   [`ConnectionReset`](io::ErrorKind::ConnectionReset): a broken stream never looks like a complete one.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::TcpStream;
@@ -72,6 +73,37 @@ macro_rules! read_half_methods {
         pub async fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
             self.stream().peek(buf).await
         }
+
+        /// See [`TcpStream::read_chunk`].
+        ///
+        /// # Errors
+        ///
+        /// As there.
+        ///
+        /// # Cancel safety
+        ///
+        /// Cancel safe.
+        pub async fn read_chunk(&self, max: usize) -> io::Result<Bytes> {
+            self.stream().read_chunk(max).await
+        }
+
+        /// See [`TcpStream::try_read_chunk`].
+        ///
+        /// # Errors
+        ///
+        /// As there.
+        pub fn try_read_chunk(&self, max: usize) -> io::Result<Bytes> {
+            self.stream().try_read_chunk(max)
+        }
+
+        /// See [`TcpStream::poll_read_chunk`].
+        ///
+        /// # Errors
+        ///
+        /// As there.
+        pub fn poll_read_chunk(&self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<Bytes>> {
+            self.stream().poll_read_chunk(cx, max)
+        }
     };
 }
 
@@ -106,6 +138,37 @@ macro_rules! write_half_methods {
         /// As there.
         pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
             self.stream().try_write_vectored(bufs)
+        }
+
+        /// See [`TcpStream::write_bytes`].
+        ///
+        /// # Errors
+        ///
+        /// As there.
+        ///
+        /// # Cancel safety
+        ///
+        /// Cancel safe.
+        pub async fn write_bytes(&self, data: &mut Bytes) -> io::Result<usize> {
+            self.stream().write_bytes(data).await
+        }
+
+        /// See [`TcpStream::try_write_bytes`].
+        ///
+        /// # Errors
+        ///
+        /// As there.
+        pub fn try_write_bytes(&self, data: &mut Bytes) -> io::Result<usize> {
+            self.stream().try_write_bytes(data)
+        }
+
+        /// See [`TcpStream::poll_write_bytes`].
+        ///
+        /// # Errors
+        ///
+        /// As there.
+        pub fn poll_write_bytes(&self, cx: &mut Context<'_>, data: &mut Bytes) -> Poll<io::Result<usize>> {
+            self.stream().poll_write_bytes(cx, data)
         }
     };
 }
