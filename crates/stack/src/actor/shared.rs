@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
-    Ordering::Release,
 };
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -154,7 +153,8 @@ impl Shared {
 
     /// The end of the batch: ingress notifies the actor.
     pub(crate) fn release(&self) {
-        self.touched.store(false, Release);
+        // Another queue's ingress may have relied on this one: what it pushed is seen by the turn that follows.
+        self.touched.swap(false, AcqRel);
         self.notify();
     }
 
