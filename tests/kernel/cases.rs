@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) flavour: Flavour,
     pub(crate) family: Family,
     pub(crate) link: Link,
+    /// Queues of the TUN device.
+    pub(crate) queues: usize,
     pub(crate) configure: fn(&mut TcpConfig),
 }
 
@@ -54,17 +56,20 @@ pub(crate) struct Case {
     pub(crate) run: fn(Arc<World>) -> Run,
 }
 
-/// `name: function, flavour, family, link, deadline in seconds [, configuration];`
+/// `name: function, flavour, family, link, deadline in seconds [, configuration] [=> queues];`
 macro_rules! cases {
     (@configure) => { |_| () };
     (@configure $configure:path) => { $configure };
-    ($($name:literal: $run:path, $flavour:ident, $family:ident, $link:ident, $seconds:literal $(, $configure:path)?;)*) => {
+    (@queues) => { 1 };
+    (@queues $queues:literal) => { $queues };
+    ($($name:literal: $run:path, $flavour:ident, $family:ident, $link:ident, $seconds:literal $(, $configure:path)? $(=> $queues:literal)?;)*) => {
         pub(crate) static CASES: &[Case] = &[$(Case {
             name: $name,
             setup: Setup {
                 flavour: Flavour::$flavour,
                 family: Family::$family,
                 link: Link::$link,
+                queues: cases!(@queues $($queues)?),
                 configure: cases!(@configure $($configure)?),
             },
             deadline: Duration::from_secs($seconds),
@@ -108,6 +113,8 @@ cases! {
     "many::sequential::v6": many::sequential, CurrentThread, V6, Offload, 30;
     "many::concurrent::v4": many::concurrent, CurrentThread, V4, Plain, 20;
     "many::concurrent::v6": many::concurrent, MultiThread, V6, Offload, 20;
+    "many::queues::v4": many::queues, MultiThread, V4, Offload, 60 => 2;
+    "many::queues::v6": many::queues, MultiThread, V6, Plain, 60 => 2;
     "transfer::full::v4::plain": transfer::full, MultiThread, V4, Plain, 90;
     "transfer::full::v6::offload": transfer::full, MultiThread, V6, Offload, 90;
     "transfer::short::v4::plain": transfer::short, CurrentThread, V4, Plain, 45;

@@ -4,8 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
+use tokio_netstack::TcpStream;
 
 use crate::bytes::{CHUNK, check, check_end, echo, send};
 use crate::world::{CaseResult, World, ensure, settle};
@@ -13,6 +14,8 @@ use crate::world::{CaseResult, World, ensure, settle};
 const SEQUENTIAL: u64 = 1_000;
 const CONCURRENT: u64 = 100;
 const BYTES: u64 = 100_000;
+const TRANSFERS: u64 = 16;
+const TRANSFER_BYTES: u64 = 5_000_000;
 
 /// 1,000 connections from the kernel, each opened after the one before it has closed.
 // req: S-LISTEN-3, S-CLOSE-4, S-ACK-10
@@ -40,17 +43,56 @@ pub(crate) async fn concurrent(world: Arc<World>) -> CaseResult {
         for number in 0..CONCURRENT {
             visits.spawn(visit(target, number, BYTES));
         }
-        let mut done = 0;
-        while let Some(result) = visits.join_next().await {
-            result.map_err(io::Error::other)??;
-            done += 1;
-        }
-        io::Result::Ok(done)
+        all(visits).await
     });
-    let done: u64 = clients.await??;
+    let done = clients.await??;
     ensure!(done == CONCURRENT, "{done} of {CONCURRENT} clients were served");
     server.await??;
     settle("connections that the stack keeps", 0, || world.stack.connection_count()).await
+}
+
+/// Over a device with several queues: 16 connections from the kernel and 16 to it at once, each with 5 MB both ways.
+// req: MUST-41, S-TEXT-1
+pub(crate) async fn queues(world: Arc<World>) -> CaseResult {
+    let server = serve(&world, TRANSFERS).await?;
+    let target = world.at_stack(7);
+    let listener = tokio::net::TcpListener::bind((world.kernel_ip(), 7)).await?;
+    let at_kernel = listener.local_addr()?;
+    let kernel = world.on_kernel(async move {
+        let mut tasks = JoinSet::new();
+        for number in 0..TRANSFERS {
+            tasks.spawn(visit(target, number, TRANSFER_BYTES));
+        }
+        for _ in 0..TRANSFERS {
+            let (stream, _) = listener.accept().await?;
+            tasks.spawn(echo(stream));
+        }
+        all(tasks).await
+    });
+    let mut visits = JoinSet::new();
+    for number in 0..TRANSFERS {
+        let stack = world.stack.clone();
+        visits.spawn(async move {
+            let stream = TcpStream::connect(&stack, at_kernel).await?;
+            exchange(stream, TRANSFERS + number, TRANSFER_BYTES).await
+        });
+    }
+    let done = (all(visits).await?, kernel.await??);
+    ensure!(done == (TRANSFERS, 2 * TRANSFERS), "{done:?} transfers are done");
+    server.await??;
+    let lost = world.stack.counters().tx_lost;
+    ensure!(lost == 0, "{lost} frames were lost at the device");
+    Ok(())
+}
+
+/// Waits for all tasks, and tells how many there were.
+async fn all(mut tasks: JoinSet<io::Result<()>>) -> io::Result<u64> {
+    let mut done = 0;
+    while let Some(result) = tasks.join_next().await {
+        result.map_err(io::Error::other)??;
+        done += 1;
+    }
+    Ok(done)
 }
 
 /// An echo service that ends once it has served `clients`.
@@ -65,17 +107,18 @@ async fn serve(world: &World, clients: u64) -> io::Result<tokio::task::JoinHandl
                 result.map_err(io::Error::other)??;
             }
         }
-        while let Some(result) = echoes.join_next().await {
-            result.map_err(io::Error::other)??;
-        }
-        Ok(())
+        all(echoes).await.map(drop)
     }))
 }
 
 /// One client of the echo service, on the kernel's side.
 async fn visit(target: SocketAddr, seed: u64, bytes: u64) -> io::Result<()> {
-    let mut stream = tokio::net::TcpStream::connect(target).await?;
-    let (mut reader, mut writer) = stream.split();
+    exchange(tokio::net::TcpStream::connect(target).await?, seed, bytes).await
+}
+
+/// Sends reproducible bytes and compares what comes back, until its end.
+async fn exchange<S: AsyncRead + AsyncWrite>(stream: S, seed: u64, bytes: u64) -> io::Result<()> {
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let sending = async {
         send(&mut writer, seed, bytes, CHUNK).await?;
         writer.shutdown().await

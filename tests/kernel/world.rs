@@ -156,6 +156,7 @@ fn runtime(flavour: Flavour) -> io::Result<Runtime> {
 async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
     let device: TunDevice = TunConfig::new(DEVICE)
         .mtu(MTU)
+        .queues(setup.queues)
         .offload(match setup.link {
             Link::Plain => OffloadMode::Off,
             Link::Offload => OffloadMode::Auto,
