@@ -61,7 +61,10 @@ pub(crate) fn run() {
         for n in [2, 4] {
             run("a flow keeps its queue", Box::pin(queues::a_flow_keeps_its_queue(n, offload)));
         }
-        run("several queues of a device that is there", Box::pin(queues::attach_with_several_queues(offload)));
+        run(
+            "several queues of a device that is there",
+            Box::pin(queues::attach_with_several_queues(offload)),
+        );
         run("link removed, several queues", Box::pin(queues::a_removed_link_ends_every_queue(offload)));
     }
     run("several queues of a device with one", Box::pin(queues::a_single_queue_device_has_no_more()));
