@@ -7,15 +7,15 @@
 //! ```
 //!
 //! The counts are 1, 1,000, 10,000 and 100,000 unless given; ratios are to the first. A million connections need about
-//! 3 GB. Runs at the counts are interleaved. An exchange is three segments (request, answer, ACK), and its time has all in
-//! it: ingress, the connection's task, the application's `read` and `write`, the peer.
+//! 2 GB. Runs at the counts are interleaved. An exchange is three segments (request, answer, ACK), and its processor
+//! time has all in it: ingress, the connection's task, the application's `read` and `write`, the peer.
 
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use bytes::Bytes;
+use netstack_bench::cpu::thread_time;
 use netstack_bench::memory::resident;
 use netstack_bench::peer::Peer;
 use netstack_bench::spread::Spread;
@@ -62,12 +62,12 @@ impl Crowd {
         Ok(Self { stack, peer, streams, at: 0, nanos: Vec::new() })
     }
 
-    /// One run: nanoseconds per segment. Where the last run stopped this one goes on.
+    /// One run: nanoseconds of processor time per segment. Where the last run stopped this one goes on.
     async fn run(&mut self) -> io::Result<f64> {
         let request = Bytes::from(vec![0x5a; REQUEST]);
         let mut buffer = [0; REQUEST];
         let before = self.segments();
-        let start = Instant::now();
+        let start = thread_time()?;
         for _ in 0..EXCHANGES {
             self.at = (self.at + STRIDE) % self.streams.len();
             self.peer.request(self.at, request.clone())?;
@@ -76,7 +76,7 @@ impl Crowd {
             stream.write_all(&buffer).await?;
             self.peer.answer(self.at, REQUEST).await?;
         }
-        let nanos = start.elapsed().as_nanos() as f64;
+        let nanos = (thread_time()? - start).as_nanos() as f64;
         Ok(nanos / (self.segments() - before) as f64)
     }
 
@@ -104,7 +104,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("One thread, {RUNS} interleaved runs of {EXCHANGES} exchanges of {REQUEST} bytes each;");
     println!("{} MB resident in all.\n", resident()? / 1_000_000);
-    println!("| connections | ns per segment, median (least to greatest) | ratio |");
+    println!("| connections | CPU ns per segment, median (least to greatest) | ratio |");
     println!("|---:|---:|---:|");
     let mut first = None;
     for crowd in &crowds {
