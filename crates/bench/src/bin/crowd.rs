@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The counts are 1, 1,000, 10,000 and 100,000 unless given; ratios are to the first. A million connections need about
-//! 2 GB. Runs at the counts are interleaved. An exchange is three segments (request, answer, ACK), and its processor
-//! time has all in it: ingress, the connection's task, the application's `read` and `write`, the peer.
+//! 2 GB. Runs at the counts are interleaved. An exchange is three segments (request, answer, ACK), or
+//! four while a connection is young and acknowledges at once. Its processor time has all in it: ingress, the connection's task, the application's `read` and `write`, the peer.
 
 use std::error::Error;
 use std::io;
