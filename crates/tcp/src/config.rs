@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::congestion::{CongestionControl, Pacing};
+
 /// Keep-alive probing (RFC 9293 3.8.4); off unless set (MUST-25).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepAlive {
@@ -53,6 +55,8 @@ pub struct TcpConfig {
     pub(crate) hop_limit: u8,
     pub(crate) challenge_acks: u8,
     pub(crate) soft_errors: bool,
+    pub(crate) congestion: CongestionControl,
+    pub(crate) pacing: Pacing,
 }
 
 impl Default for TcpConfig {
@@ -80,6 +84,8 @@ impl Default for TcpConfig {
             hop_limit: 64,
             challenge_acks: 10,
             soft_errors: true,
+            congestion: CongestionControl::default(),
+            pacing: Pacing::default(),
         }
     }
 }
@@ -228,6 +234,32 @@ impl TcpConfig {
     pub fn soft_errors(&mut self, on: bool) -> &mut Self {
         self.soft_errors = on;
         self
+    }
+
+    /// The congestion controller of new connections.
+    ///
+    /// ```
+    /// use netstack_tcp::TcpConfig;
+    /// use netstack_tcp::congestion::CongestionControl;
+    ///
+    /// let mut config = TcpConfig::new();
+    /// config.congestion(CongestionControl::NewReno);
+    /// ```
+    pub fn congestion(&mut self, choice: CongestionControl) -> &mut Self {
+        self.congestion = choice;
+        self
+    }
+
+    /// Whether what is sent is spread over the round trip. Default: where the controller asks for it.
+    pub fn pacing(&mut self, pacing: Pacing) -> &mut Self {
+        self.pacing = pacing;
+        self
+    }
+
+    /// The congestion controller of new connections.
+    #[must_use]
+    pub fn congestion_control(&self) -> &CongestionControl {
+        &self.congestion
     }
 
     /// The receive buffer's size in octets.

@@ -24,6 +24,10 @@ pub struct TcpInfo {
     pub cwnd: u32,
     /// Slow-start threshold, octets; `None` before the first loss.
     pub ssthresh: Option<u32>,
+    /// The congestion controller's name.
+    pub controller: &'static str,
+    /// The phase the controller is in, in a word or two; empty if it has none.
+    pub controller_phase: &'static str,
     /// The peer's window, octets.
     pub snd_wnd: u32,
     /// Our window as announced, octets.

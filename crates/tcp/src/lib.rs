@@ -18,7 +18,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod config;
-mod congestion;
+pub mod congestion;
 mod connection;
 mod event;
 mod info;

@@ -1,100 +1,145 @@
-//! Congestion control: how much may be in flight. Loss detection and what may leave during recovery are elsewhere
-//! ([`crate::send`]).
+//! Congestion control: how much may be in flight, and how fast it may leave.
+//!
+//! A [`Controller`] holds the congestion window and the slow-start threshold. Finding losses, and deciding what leaves
+//! while they are repaired, is not its business. [`CongestionControl`] chooses one: for all connections of a stack by
+//! [`TcpConfig::congestion`](crate::TcpConfig::congestion), for one by
+//! [`Connection::set_congestion`](crate::Connection::set_congestion).
+//!
+//! Windows and flights are octets, rates are octets per second, and each call carries the time at which it happens: a
+//! controller reads no clock and draws no random numbers, so that every run can be repeated.
 
+mod algorithm;
+mod choice;
 mod new_reno;
+mod signals;
 #[cfg(test)]
 mod tests;
 
+use core::fmt;
+
+pub(crate) use algorithm::Algorithm;
+pub use choice::{CongestionControl, Pacing};
 pub(crate) use new_reno::NewReno;
+pub use signals::{Ack, Congestion, Lost, RateSample, Signal};
 
-/// An acknowledgment of new data outside recovery.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ack {
-    /// Octets newly acknowledged.
-    pub(crate) acked: u32,
-    /// Whether the window, not the application or the peer, bounded the flight (R5681-16).
-    pub(crate) cwnd_limited: bool,
-}
+use crate::time::Instant;
 
-/// A congestion controller: it holds `cwnd` and `ssthresh`, in octets.
-pub(crate) trait Controller {
-    /// The send MSS is known or has changed; `handshake_loss` says that a SYN was lost (R5681-2).
+/// A congestion controller: one connection's window, threshold and, for those that have one, model of the path.
+///
+/// The connection says what happens on the path; the controller answers with [`cwnd`](Self::cwnd) and
+/// [`pacing_rate`](Self::pacing_rate). During recovery from a loss what leaves is governed by PRR (RFC 9937) between the
+/// flight and [`ssthresh`](Self::ssthresh), unless the controller [declines](Self::uses_prr).
+///
+/// A window that never changes, which no real network would thank you for:
+///
+/// ```
+/// use std::sync::Arc;
+/// use netstack_tcp::congestion::{Ack, Congestion, CongestionControl, Controller};
+/// use netstack_tcp::{Instant, TcpConfig};
+///
+/// #[derive(Debug)]
+/// struct Fixed(u32);
+///
+/// impl Controller for Fixed {
+///     fn name(&self) -> &'static str {
+///         "fixed"
+///     }
+///     fn start(&mut self, mss: u32, _handshake_loss: bool) {
+///         self.0 = 20 * mss;
+///     }
+///     fn on_ack(&mut self, _ack: &Ack) {}
+///     fn on_congestion(&mut self, _congestion: &Congestion) {}
+///     fn on_recovered(&mut self, _now: Instant, _flight: u32) {}
+///     fn on_timeout(&mut self, _now: Instant, _flight: u32, _first: bool) {}
+///     fn on_spurious(&mut self, _now: Instant) {}
+///     fn on_idle(&mut self, _now: Instant) {}
+///     fn cwnd(&self) -> u32 {
+///         self.0
+///     }
+///     fn ssthresh(&self) -> u32 {
+///         u32::MAX
+///     }
+/// }
+///
+/// let mut config = TcpConfig::new();
+/// config.congestion(CongestionControl::Custom(Arc::new(|| Box::new(Fixed(14_600)))));
+/// ```
+pub trait Controller: fmt::Debug + Send {
+    /// A word for the figures of a connection: `cubic`.
+    fn name(&self) -> &'static str;
+
+    /// The connection is open, with `mss` octets in a full segment, or `mss` has changed. `handshake_loss` says that a SYN
+    /// was lost (R5681-2).
     fn start(&mut self, mss: u32, handshake_loss: bool);
-    /// New data is acknowledged.
-    fn on_ack(&mut self, ack: Ack);
-    /// A loss was found by duplicates, with `flight` octets outstanding.
-    fn on_loss(&mut self, flight: u32);
-    /// Recovery is over, with `flight` octets outstanding.
-    fn on_recovered(&mut self, flight: u32);
-    /// The retransmission timer fired; `first` for the first time of this segment (R5681-6).
-    fn on_timeout(&mut self, flight: u32, first: bool);
-    /// Nothing was sent for longer than an RTO (R5681-15).
-    fn on_idle(&mut self);
-    /// The congestion window.
+
+    /// In the middle of a connection this controller takes over from another, which had this window and threshold. Called
+    /// after [`start`](Self::start).
+    fn inherit(&mut self, cwnd: u32, ssthresh: u32) {
+        let _ = (cwnd, ssthresh);
+    }
+
+    /// An ACK acknowledged, cumulatively or selectively, what was outstanding; during recovery too.
+    fn on_ack(&mut self, ack: &Ack);
+
+    /// The path is congested. Said once per window: at the start of recovery, on the first echo of a congestion mark in a
+    /// window, and for a lost retransmission again (RFC 8985 7.2).
+    fn on_congestion(&mut self, congestion: &Congestion);
+
+    /// Segments are found lost. Comes for each run of segments that left together, before the
+    /// [`on_congestion`](Self::on_congestion) or the [`on_ack`](Self::on_ack) of the same ACK.
+    fn on_lost(&mut self, lost: &Lost) {
+        let _ = lost;
+    }
+
+    /// All that was outstanding when recovery began is acknowledged; `flight` octets are outstanding now.
+    fn on_recovered(&mut self, now: Instant, flight: u32);
+
+    /// The retransmission timer fired with `flight` octets outstanding, as [`Congestion::flight`] has them. `first` is
+    /// false when the same segment times out again (R5681-6).
+    fn on_timeout(&mut self, now: Instant, flight: u32, first: bool);
+
+    /// The last answer to a loss or a timeout was a mistake: nothing was lost (RFC 5682, RFC 4015, RFC 2883). Window,
+    /// threshold and model come back to what they were before it.
+    fn on_spurious(&mut self, now: Instant);
+
+    /// `octets` leave, with `flight` outstanding before them. `app_limited`: the application gave us less than the window
+    /// would take.
+    fn on_sent(&mut self, now: Instant, flight: u32, octets: u32, app_limited: bool) {
+        let _ = (now, flight, octets, app_limited);
+    }
+
+    /// Nothing was outstanding for longer than a retransmission timeout, and data is about to leave (R5681-15).
+    fn on_idle(&mut self, now: Instant);
+
+    /// The congestion window in octets, at least one.
     fn cwnd(&self) -> u32;
-    /// The slow-start threshold; `u32::MAX` while unset.
+
+    /// The slow-start threshold in octets; `u32::MAX` while unset.
     fn ssthresh(&self) -> u32;
-}
 
-/// The controllers there are.
-#[derive(Debug)]
-pub(crate) enum Algorithm {
-    NewReno(NewReno),
-}
-
-impl Algorithm {
-    pub(crate) fn new(mss: u32) -> Self {
-        Self::NewReno(NewReno::new(mss))
+    /// Octets per second at which data is to leave; `None` if the controller leaves that to the connection.
+    fn pacing_rate(&self) -> Option<u64> {
+        None
     }
 
-    fn inner(&self) -> &dyn Controller {
-        match self {
-            Self::NewReno(reno) => reno,
-        }
+    /// Whether PRR (RFC 9937) says what may leave during recovery. If not, [`cwnd`](Self::cwnd) does throughout.
+    fn uses_prr(&self) -> bool {
+        true
     }
 
-    fn inner_mut(&mut self) -> &mut dyn Controller {
-        match self {
-            Self::NewReno(reno) => reno,
-        }
-    }
-}
-
-impl Controller for Algorithm {
-    fn start(&mut self, mss: u32, handshake_loss: bool) {
-        self.inner_mut().start(mss, handshake_loss);
-    }
-
-    fn on_ack(&mut self, ack: Ack) {
-        self.inner_mut().on_ack(ack);
-    }
-
-    fn on_loss(&mut self, flight: u32) {
-        self.inner_mut().on_loss(flight);
-    }
-
-    fn on_recovered(&mut self, flight: u32) {
-        self.inner_mut().on_recovered(flight);
-    }
-
-    fn on_timeout(&mut self, flight: u32, first: bool) {
-        self.inner_mut().on_timeout(flight, first);
-    }
-
-    fn on_idle(&mut self) {
-        self.inner_mut().on_idle();
-    }
-
-    fn cwnd(&self) -> u32 {
-        self.inner().cwnd()
-    }
-
-    fn ssthresh(&self) -> u32 {
-        self.inner().ssthresh()
+    /// The phase the controller is in, a word or two for the figures of a connection; empty if it has none.
+    fn phase(&self) -> &'static str {
+        ""
     }
 }
 
 /// The initial window of RFC 6928 2, or one segment after a lost SYN (RFC 5681 3.1).
 pub(crate) fn initial_window(mss: u32, handshake_loss: bool) -> u32 {
     if handshake_loss { mss } else { (10 * mss).min((2 * mss).max(14_600)) }
+}
+
+/// The window after recovery (R5681-14): the threshold, but where little is in flight no more than what may leave at once
+/// after a pause either, so that the end of recovery starts no burst (R6582-5).
+fn window_after_recovery(ssthresh: u32, flight: u32, mss: u32) -> u32 {
+    ssthresh.min(flight.saturating_add(mss).max(initial_window(mss, false)))
 }

@@ -7,7 +7,7 @@ use netstack_wire::SeqNum;
 use netstack_wire::tcp::{SackBlock, TcpFlags};
 
 use super::Connection;
-use crate::congestion::{Ack, Controller};
+use crate::congestion::{Ack, Congestion, Signal};
 use crate::segment::Segment;
 use crate::send::{AckKind, Timing};
 use crate::state::{CloseReason, State};
@@ -85,9 +85,9 @@ impl Connection {
 
         let kind = snd.recovery.on_new_ack(ack, acked, mss);
         match kind {
-            AckKind::Ordinary => snd.congestion.on_ack(Ack { acked, cwnd_limited }),
+            AckKind::Ordinary => snd.congestion.on_ack(&Ack { cwnd_limited, ..Ack::new(now, acked) }),
             AckKind::Partial => {}
-            AckKind::Full => snd.congestion.on_recovered(snd.flight_size()),
+            AckKind::Full => snd.congestion.on_recovered(now, snd.flight_size()),
         }
         if !snd.is_outstanding() {
             self.timers.stop(Timer::Retransmit);
@@ -166,7 +166,7 @@ impl Connection {
             self.stats.fast_retransmits += 1;
             // R5681-5: what limited transmit added is left out.
             let flight = snd.flight_size().min(snd.congestion.cwnd());
-            snd.congestion.on_loss(flight);
+            snd.congestion.on_congestion(&Congestion::new(now, flight, Signal::Loss));
             snd.recovery.enter(snd.max, mss);
             self.arm_retransmit(now);
         }

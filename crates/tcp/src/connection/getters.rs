@@ -3,7 +3,6 @@
 use netstack_wire::tcp::TcpFlags;
 
 use super::{Connection, timeout};
-use crate::congestion::Controller;
 use crate::info::TcpInfo;
 use crate::segment::Segment;
 use crate::state::{CloseReason, State};
@@ -126,6 +125,8 @@ impl Connection {
             mss: self.full_segment(),
             cwnd: self.snd.congestion.cwnd(),
             ssthresh: (ssthresh != u32::MAX).then_some(ssthresh),
+            controller: self.snd.congestion.name(),
+            controller_phase: self.snd.congestion.phase(),
             snd_wnd: self.snd.wnd,
             rcv_wnd: self.rcv.window(),
             in_flight: self.snd.flight_size(),

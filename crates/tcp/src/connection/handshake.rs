@@ -7,7 +7,6 @@ use netstack_wire::tcp::TcpFlags;
 
 use super::{Connection, Opening};
 use crate::config::TcpConfig;
-use crate::congestion::Controller;
 use crate::event::EventSet;
 use crate::negotiate::SynRecord;
 use crate::segment::Segment;

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use netstack_wire::SeqNum;
 
 use crate::config::{KeepAlive, TcpConfig};
+use crate::congestion::CongestionControl;
 use crate::event::{Event, EventSet};
 use crate::info::TcpStats;
 use crate::negotiate::Negotiated;
@@ -291,6 +292,12 @@ impl Connection {
     /// Sets the differentiated services code point, 0 to 63 (MUST-48, SHLD-21).
     pub fn set_dscp(&mut self, dscp: u8) {
         self.dscp = dscp & 0x3f;
+    }
+
+    /// Changes the congestion controller of this connection, at any time (MAY-18). The new one starts from the window and
+    /// the threshold of the old.
+    pub fn set_congestion(&mut self, choice: &CongestionControl) {
+        self.snd.congestion.replace(choice, self.full_segment());
     }
 
     /// Sets TTL or hop limit, 1 to 255 (MUST-49).

@@ -6,7 +6,6 @@ use netstack_wire::SeqNum;
 use netstack_wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
 
 use super::Connection;
-use crate::congestion::Controller;
 use crate::segment::{MAX_PAYLOAD, Transmit};
 use crate::send::Timing;
 use crate::state::State;
@@ -186,7 +185,7 @@ impl Connection {
             && snd.last_sent != Instant::ZERO
             && now - snd.last_sent > snd.rtt.rto(&self.config)
         {
-            snd.congestion.on_idle();
+            snd.congestion.on_idle(now);
         }
     }
 

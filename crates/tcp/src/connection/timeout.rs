@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use super::Connection;
-use crate::congestion::Controller;
 use crate::event::EventSet;
 use crate::send::Timing;
 use crate::state::{CloseReason, State};
@@ -64,7 +63,7 @@ impl Connection {
         } else {
             // R7323-21: what was in the window once is sent again, be it there or not.
             snd.recovery.resend_head = first;
-            snd.congestion.on_timeout(flight, first);
+            snd.congestion.on_timeout(now, flight, first);
         }
     }
 

@@ -101,9 +101,9 @@ fn the_end_of_recovery_makes_no_burst() {
     duplicates(&mut script, 3, 1);
     ack(&mut script, at(10));
     script.forget_sent();
-    assert_eq!(script.connection.info().cwnd, 2 * M, "max(FlightSize, SMSS) + SMSS");
+    assert_eq!(script.connection.info().cwnd, 5 * M, "ssthresh, and at most an initial window at once");
     script.write(30 * M);
-    assert_eq!(text_sent(&mut script), full(10..12));
+    assert_eq!(text_sent(&mut script), full(10..15));
 }
 
 #[test]
