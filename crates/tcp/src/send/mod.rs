@@ -1,6 +1,10 @@
 //! The sending half: sequence space, buffer, round-trip times, recovery.
 
 mod buffer;
+#[allow(dead_code, reason = "transmission asks it once segments have records")]
+pub(crate) mod pacing;
+#[allow(dead_code, reason = "the records of segments carry its state")]
+pub(crate) mod rate;
 mod recovery;
 mod rtt;
 #[cfg(test)]
