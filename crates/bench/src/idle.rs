@@ -2,7 +2,7 @@
 //! and each of whose ends is a bare `TcpStream` in a list.
 //!
 //! ```sh
-//! cargo run --release -p netstack-bench --bin idle [connections]
+//! cargo run --release -p netstack-bench -- idle [connections]
 //! ```
 
 use std::error::Error;
@@ -21,12 +21,18 @@ const LIMIT: u64 = 2048;
 /// Connections that warm allocator and stacks up before counting starts.
 const WARM_UP: usize = 256;
 
+/// The command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct IdleArgs {
+    /// Connections to keep idle.
+    #[arg(default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+}
+
+/// Measures, prints, and fails where the promise is not kept.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let count = match std::env::args().nth(1) {
-        Some(number) => number.parse().map_err(|_| format!("{number}: expected a number of connections"))?,
-        None => 10_000,
-    };
+pub(crate) async fn run(args: &IdleArgs) -> Result<(), Box<dyn Error>> {
+    let count = args.connections as usize;
     let caps = device::Capabilities::ip(1500);
     let (left, right) = device::memory::pair(caps.clone(), caps);
     let server = Stack::builder().device(left).address("192.0.2.1/24".parse()?).build()?;

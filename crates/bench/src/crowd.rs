@@ -3,7 +3,7 @@
 //! for a small answer.
 //!
 //! ```sh
-//! cargo run --release -p netstack-bench --bin crowd [connections ...]
+//! cargo run --release -p netstack-bench -- crowd [connections ...]
 //! ```
 //!
 //! The counts are 1, 1,000, 10,000 and 100,000 unless given; ratios are to the first. A million connections need about
@@ -23,7 +23,7 @@ use netstack_bench::spread::Spread;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_netstack::{Stack, TcpConfig, TcpListener, TcpStream, device};
 
-const COUNTS: [usize; 4] = [1, 1_000, 10_000, 100_000];
+const COUNTS: [u32; 4] = [1, 1_000, 10_000, 100_000];
 
 const RUNS: usize = 5;
 
@@ -89,12 +89,20 @@ impl Crowd {
     }
 }
 
+/// The command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CrowdArgs {
+    /// How many connections to measure with, one after the other.
+    #[arg(default_values_t = COUNTS, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: Vec<u32>,
+}
+
+/// Measures and prints.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let counts = counts()?;
+pub(crate) async fn run(args: &CrowdArgs) -> Result<(), Box<dyn Error>> {
     let mut crowds = Vec::new();
-    for &count in &counts {
-        crowds.push(Crowd::new(count).await?);
+    for &count in &args.connections {
+        crowds.push(Crowd::new(count as usize).await?);
     }
     for crowd in &mut crowds {
         crowd.run().await?;
@@ -116,18 +124,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("| {} | {spread:.0} | {ratio:.2} |", crowd.streams.len());
     }
     Ok(())
-}
-
-fn counts() -> Result<Vec<usize>, String> {
-    let given: Vec<String> = std::env::args().skip(1).collect();
-    if given.is_empty() {
-        return Ok(COUNTS.to_vec());
-    }
-    given
-        .iter()
-        .map(|text| match text.parse() {
-            Ok(count) if count > 0 => Ok(count),
-            _ => Err(format!("{text}: expected a number of connections")),
-        })
-        .collect()
 }

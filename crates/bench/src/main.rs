@@ -1,0 +1,52 @@
+//! Benchmarks of whole stacks, by one command line:
+//!
+//! ```sh
+//! cargo run --release -p netstack-bench -- peers    # side by side with the kernel and other stacks
+//! cargo run --release -p netstack-bench -- ceiling  # beside what the device path allows
+//! cargo run --release -p netstack-bench -- crowd    # cost per segment with very many connections
+//! cargo run --release -p netstack-bench -- idle     # memory of idle connections
+//! ```
+
+mod crowd;
+mod idle;
+#[cfg(target_os = "linux")]
+mod side;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "netstack-bench", about = "Benchmarks of tokio-netstack")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Cost per segment with few and with very many connections.
+    Crowd(crowd::CrowdArgs),
+    /// Resident memory per idle connection.
+    Idle(idle::IdleArgs),
+    #[cfg(target_os = "linux")]
+    #[command(flatten)]
+    Side(side::Command),
+}
+
+fn main() -> ExitCode {
+    let done: Result<(), Box<dyn Error>> = match Cli::parse().command {
+        Command::Crowd(args) => crowd::run(&args),
+        Command::Idle(args) => idle::run(&args),
+        #[cfg(target_os = "linux")]
+        Command::Side(command) => side::run(command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("netstack-bench: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The client: sockets of the kernel on one thread, the same for every server.
+
+pub(super) mod bulk;
+pub(super) mod crowd;
+pub(super) mod turns;
+pub(super) mod verify;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A connection whose sending the kernel does by cubic. A namespace cannot make it its default everywhere, so each
+/// socket is told, and asked.
+async fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    use_cubic(SockRef::from(&socket))?;
+    let stream = timeout(CONNECT, socket.connect(server)).await;
+    let stream = stream.map_err(|_| io::Error::other(format!("no connection within {CONNECT:?}")))??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Sets the congestion control of a socket of the kernel to cubic, and checks.
+pub(super) fn use_cubic(socket: SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_congestion(b"cubic")?;
+    let name = socket.tcp_congestion()?;
+    if !name.starts_with(b"cubic") {
+        let name = String::from_utf8_lossy(&name).into_owned();
+        return Err(io::Error::other(format!("congestion control is {name}, not cubic")));
+    }
+    Ok(())
+}
