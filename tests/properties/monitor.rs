@@ -1,7 +1,7 @@
 //! Watches a case from outside: the invariants of the wire, and what the case has met.
 
 use netstack_sim::Fate;
-use netstack_sim::heap::{Endpoint, Observer, Open, Side};
+use netstack_sim::heap::{EndId, Endpoint, Observer, Open, Side};
 use netstack_tcp::{Instant, Segment, State};
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpFlags;
@@ -181,7 +181,8 @@ impl Monitor {
 }
 
 impl Observer for Monitor {
-    fn sent(&mut self, _now: Instant, from: Side, segment: &Segment, _fate: Fate) {
+    fn sent(&mut self, _now: Instant, from: EndId, _hops: usize, segment: &Segment, _fate: Fate) {
+        let from = from.side;
         let header = &segment.header;
         if header.flags.contains(TcpFlags::RST) {
             return;
@@ -201,7 +202,8 @@ impl Observer for Monitor {
         half.max = half.max.max(header.seq + segment.len());
     }
 
-    fn arrived(&mut self, _now: Instant, at: Side, segment: &Segment) {
+    fn arrived(&mut self, _now: Instant, at: EndId, segment: &Segment) {
+        let at = at.side;
         let header = &segment.header;
         let half = &mut self.halves[at as usize];
         half.arrived = true;
@@ -217,7 +219,8 @@ impl Observer for Monitor {
         }
     }
 
-    fn turned(&mut self, _now: Instant, side: Side, endpoint: &Endpoint) {
+    fn turned(&mut self, _now: Instant, end: EndId, endpoint: &Endpoint) {
+        let side = end.side;
         let state = endpoint.state();
         let half = &mut self.halves[side as usize];
         let fin_waits = half.arrived_fin && !endpoint.peer_closed();

@@ -3,8 +3,9 @@
 //! This crate owns what happens to a packet between two ends: the queue, the rate of the line, loss, duplication, delay
 //! and reordering ([`Link`], one direction of a link, configured by [`LinkConfig`]). It is driven in two ways:
 //!
-//! - [`heap::Pair`]: two [`Connection`](netstack_tcp::Connection)s on an event heap with a nanosecond clock. No Tokio, no
-//!   sockets, one thread: for sweeps over many seeds and for measuring the protocol.
+//! - [`heap::Network`] and [`heap::Pair`]: [`Connection`](netstack_tcp::Connection)s on an event heap with a nanosecond clock.
+//!   No Tokio, no sockets, one thread: for sweeps over many seeds and for measuring the protocol. [`scenario`] makes a
+//!   measurement of it: flows through one bottleneck, observed.
 //! - [`device::pair`]: two [`Device`](netstack_device::Device)s for whole stacks under paused Tokio time.
 //!
 //! The same seed gives the same packets at the same instants; [`Trace`] is the number to compare.
@@ -14,6 +15,7 @@ pub mod heap;
 mod impair;
 mod link;
 mod rng;
+pub mod scenario;
 mod trace;
 
 use std::time::Duration;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use netstack_tcp::Instant;
 
-use crate::impair::{Delay, Duplicate, Jitter, Loss, Queue, QueueLimit, Rate, Reorder};
+use crate::impair::{Delay, Duplicate, Jitter, Loss, LossModel, Queue, QueueLimit, Rate, Reorder};
 use crate::rng::SimRng;
 
 /// What one direction of a link does to packets. The default is a perfect wire: no delay, no limit, no loss.
@@ -22,10 +22,13 @@ pub struct LinkConfig {
     queue: QueueLimit,
     delay: Duration,
     jitter: Jitter,
-    loss: f64,
+    loss: LossModel,
     duplicate: f64,
     reorder: f64,
-    hold: Duration,
+    /// Least and longest hold.
+    hold: (Duration, Duration),
+    /// Start and length.
+    stall: (Duration, Duration),
 }
 
 impl LinkConfig {
@@ -69,7 +72,20 @@ impl LinkConfig {
     ///
     /// If `probability` is not within 0 to 1; so do the other probabilities.
     pub fn loss(&mut self, probability: f64) -> &mut Self {
-        self.loss = checked(probability);
+        self.loss = LossModel::Uniform(checked(probability));
+        self
+    }
+
+    /// Loss in runs after Gilbert and Elliott, in place of [`loss`](Self::loss): `share` of all packets are lost, in runs of
+    /// `mean` packets on average.
+    ///
+    /// # Panics
+    ///
+    /// If `share` is not within 0 to 1 (1 excluded), or `mean` is below 1.
+    pub fn loss_bursts(&mut self, share: f64, mean: f64) -> &mut Self {
+        assert!((0.0..1.0).contains(&share), "the lost share lies between 0 and 1, not at {share}");
+        assert!(mean >= 1.0, "a run of losses has one packet at least, not {mean} on average");
+        self.loss = LossModel::bursts(share, mean);
         self
     }
 
@@ -81,8 +97,26 @@ impl LinkConfig {
 
     /// Probability, 0 to 1, that a packet is held back by up to `hold`, so that later ones overtake it. Default: 0.
     pub fn reorder(&mut self, probability: f64, hold: Duration) -> &mut Self {
+        self.late(probability, Duration::from_nanos(1).min(hold), hold)
+    }
+
+    /// Probability, 0 to 1, that a packet comes late by a time between `least` and `most`, while those behind it keep to
+    /// theirs. In place of [`reorder`](Self::reorder), which it generalises. Default: 0.
+    ///
+    /// # Panics
+    ///
+    /// If `least` is more than `most`.
+    pub fn late(&mut self, probability: f64, least: Duration, most: Duration) -> &mut Self {
+        assert!(least <= most, "late by {least:?} at the least cannot be more than {most:?} at the most");
         self.reorder = checked(probability);
-        self.hold = hold;
+        self.hold = (least, most);
+        self
+    }
+
+    /// The line pauses: from `at` after the start of the run on, for `length`, no packet begins to leave. What comes meanwhile
+    /// waits in the queue, within its bound, and leaves afterwards at the line's rate. Default: none.
+    pub fn stall(&mut self, at: Duration, length: Duration) -> &mut Self {
+        self.stall = (at, length);
         self
     }
 }
@@ -144,19 +178,26 @@ impl Link {
     /// direction from the others of the same network.
     pub fn new(config: &LinkConfig, seed: u64, direction: u64) -> Self {
         let stream = |id: u64| SimRng::new(seed, direction << 8 | id);
+        let stall_end = config.stall.0.saturating_add(config.stall.1);
+        let hold = (crate::nanos(config.hold.0), crate::nanos(config.hold.1));
         Self {
             queue: Queue::new(config.queue),
-            rate: Rate::new(config.rate),
-            loss: Loss::new(config.loss, stream(1)),
+            rate: Rate::new(config.rate, (crate::nanos(config.stall.0), crate::nanos(stall_end))),
+            loss: Loss::new(config.loss, stream(1), stream(6)),
             duplicate: Duplicate::new(config.duplicate, stream(2)),
             delay: Delay::new(crate::nanos(config.delay), config.jitter, stream(3)),
-            reorder: Reorder::new(config.reorder, crate::nanos(config.hold), stream(4), stream(5)),
+            reorder: Reorder::new(config.reorder, hold, stream(4), stream(5)),
             stats: LinkStats::default(),
         }
     }
 
     /// Sends an IP packet of `len` bytes at `now`, which must not lie before the `now` of an earlier call.
     pub fn send(&mut self, now: Instant, len: usize) -> Fate {
+        self.carry(now, len, false)
+    }
+
+    /// Sends a packet; one that is `doomed` is lost on the wire, whatever chance says.
+    pub(crate) fn carry(&mut self, now: Instant, len: usize, doomed: bool) -> Fate {
         let now = now.as_nanos();
         self.stats.offered += 1;
         self.stats.offered_bytes += len as u64;
@@ -169,7 +210,7 @@ impl Link {
         let (bytes, packets) = self.queue.depth();
         self.stats.max_queue_bytes = self.stats.max_queue_bytes.max(bytes);
         self.stats.max_queue_packets = self.stats.max_queue_packets.max(packets);
-        if self.loss.loses() {
+        if self.loss.loses() || doomed {
             self.stats.lost += 1;
             return Fate::Lost;
         }
@@ -179,6 +220,12 @@ impl Link {
             self.arrival(departure)
         });
         Fate::Arrives { at, copy }
+    }
+
+    /// Bytes and packets that wait for the line at `now`, which must not lie before the `now` of an earlier call.
+    pub fn waiting(&mut self, now: Instant) -> (usize, usize) {
+        self.queue.advance(now.as_nanos());
+        self.queue.depth()
     }
 
     /// What the link has done so far.

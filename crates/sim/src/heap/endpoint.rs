@@ -1,4 +1,4 @@
-//! One end of a pair: a connection through its whole life, and the bytes that a socket would hold for the application.
+//! One end of a flow: a connection through its whole life, and the bytes that a socket would hold for the application.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -44,11 +44,14 @@ pub struct EndpointConfig {
     pub turn_delay: Duration,
     /// Whether segments of one turn that continue each other come as one super-segment, as by receive offload.
     pub merge: bool,
+    /// The step of the clock that its connection sees: time stands still in between, and a timer fires at the first step at
+    /// or behind its deadline. Zero for the exact time.
+    pub tick: Duration,
     /// Its protocol settings.
     pub tcp: Arc<TcpConfig>,
 }
 
-/// One end of a [`Pair`](super::Pair).
+/// One end of a flow.
 #[derive(Debug)]
 pub struct Endpoint {
     config: EndpointConfig,
@@ -146,14 +149,31 @@ impl Endpoint {
     /// When [`Self::expire`] is to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.life {
-            Life::Waiting(at) => Some(*at),
-            Life::Open(connection) => connection.poll_timeout(),
-            Life::TimeWait(record) => Some(record.expires_at()),
+            Life::Waiting(at) => Some(self.tick_at(*at)),
+            Life::Open(connection) => connection.poll_timeout().map(|at| self.tick_at(at)),
+            Life::TimeWait(record) => Some(self.tick_at(record.expires_at())),
             Life::Listening | Life::Closed => None,
         }
     }
 
+    /// The time that the connection sees at `now`.
+    pub(crate) fn clock(&self, now: Instant) -> Instant {
+        match crate::nanos(self.config.tick) {
+            0 => now,
+            tick => Instant::from_nanos(now.as_nanos() / tick * tick),
+        }
+    }
+
+    /// When the connection's clock reaches `deadline`.
+    fn tick_at(&self, deadline: Instant) -> Instant {
+        match crate::nanos(self.config.tick) {
+            0 => deadline,
+            tick => Instant::from_nanos(deadline.as_nanos().div_ceil(tick).saturating_mul(tick)),
+        }
+    }
+
     pub(crate) fn expire(&mut self, now: Instant) {
+        let now = self.clock(now);
         match &mut self.life {
             Life::Waiting(at) if *at <= now => {
                 let connection = Connection::connect(now, self.opening(), Arc::clone(&self.config.tcp));
@@ -169,6 +189,7 @@ impl Endpoint {
 
     /// Handles a segment; gives the header of an answer that no connection sends.
     pub(crate) fn arrive(&mut self, now: Instant, segment: Segment) -> Option<TcpHeader> {
+        let now = self.clock(now);
         match &mut self.life {
             Life::Open(connection) => {
                 connection.handle_segment(now, segment);

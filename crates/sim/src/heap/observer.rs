@@ -2,24 +2,25 @@
 
 use netstack_tcp::{Connection, Instant, Segment, State};
 
-use super::{Endpoint, Side};
+use super::{EndId, Endpoint};
 use crate::Fate;
 
 /// Sees each wire segment and each turn of an endpoint. `()` watches nothing.
 pub trait Observer {
-    /// `from` gave `segment` (one wire segment, already cut) to the link at `now`.
-    fn sent(&mut self, now: Instant, from: Side, segment: &Segment, fate: Fate) {
-        let _ = (now, from, segment, fate);
+    /// `segment` of `from` (one wire segment, already cut) was given to a link at `now`, after it had crossed `hops` others:
+    /// 0 when `from` sends it.
+    fn sent(&mut self, now: Instant, from: EndId, hops: usize, segment: &Segment, fate: Fate) {
+        let _ = (now, from, hops, segment, fate);
     }
 
     /// `segment` reached `at`, which is about to handle it.
-    fn arrived(&mut self, now: Instant, at: Side, segment: &Segment) {
+    fn arrived(&mut self, now: Instant, at: EndId, segment: &Segment) {
         let _ = (now, at, segment);
     }
 
-    /// `side` has handled what was due at `now` and has sent what it could.
-    fn turned(&mut self, now: Instant, side: Side, endpoint: &Endpoint) {
-        let _ = (now, side, endpoint);
+    /// `end` has handled what was due at `now` and has sent what it could.
+    fn turned(&mut self, now: Instant, end: EndId, endpoint: &Endpoint) {
+        let _ = (now, end, endpoint);
     }
 }
 
@@ -27,19 +28,19 @@ impl Observer for () {}
 
 /// Both watch, the first one first.
 impl<O: Observer, P: Observer> Observer for (O, P) {
-    fn sent(&mut self, now: Instant, from: Side, segment: &Segment, fate: Fate) {
-        self.0.sent(now, from, segment, fate);
-        self.1.sent(now, from, segment, fate);
+    fn sent(&mut self, now: Instant, from: EndId, hops: usize, segment: &Segment, fate: Fate) {
+        self.0.sent(now, from, hops, segment, fate);
+        self.1.sent(now, from, hops, segment, fate);
     }
 
-    fn arrived(&mut self, now: Instant, at: Side, segment: &Segment) {
+    fn arrived(&mut self, now: Instant, at: EndId, segment: &Segment) {
         self.0.arrived(now, at, segment);
         self.1.arrived(now, at, segment);
     }
 
-    fn turned(&mut self, now: Instant, side: Side, endpoint: &Endpoint) {
-        self.0.turned(now, side, endpoint);
-        self.1.turned(now, side, endpoint);
+    fn turned(&mut self, now: Instant, end: EndId, endpoint: &Endpoint) {
+        self.0.turned(now, end, endpoint);
+        self.1.turned(now, end, endpoint);
     }
 }
 
@@ -70,7 +71,7 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    fn sent(&mut self, now: Instant, from: Side, segment: &Segment, fate: Fate) {
+    fn sent(&mut self, now: Instant, from: EndId, hops: usize, segment: &Segment, fate: Fate) {
         let fate = match fate {
             Fate::QueueFull => "queue full".to_owned(),
             Fate::Lost => "lost".to_owned(),
@@ -79,21 +80,22 @@ impl Observer for Recorder {
                 format!("arrives {} and {}", seconds(at), seconds(copy))
             }
         };
-        self.line(format!("{} {from} > {} {fate}", seconds(now), describe(segment)));
+        let hops = if hops == 0 { String::new() } else { format!(" hop {hops}") };
+        self.line(format!("{} {from}{hops} > {} {fate}", seconds(now), describe(segment)));
     }
 
-    fn arrived(&mut self, now: Instant, at: Side, segment: &Segment) {
+    fn arrived(&mut self, now: Instant, at: EndId, segment: &Segment) {
         self.line(format!("{} {at} < {}", seconds(now), describe(segment)));
     }
 
-    fn turned(&mut self, now: Instant, side: Side, endpoint: &Endpoint) {
+    fn turned(&mut self, now: Instant, end: EndId, endpoint: &Endpoint) {
         let state = endpoint.state().map_or("-", State::name);
         let timeout =
             endpoint.connection().and_then(Connection::poll_timeout).map_or_else(String::new, seconds);
         let queued = endpoint.connection().map_or(0, Connection::send_queued);
         let unread = endpoint.unread();
         self.line(format!(
-            "{} {side} = {state} queued {queued} unread {unread} timer {timeout}",
+            "{} {end} = {state} queued {queued} unread {unread} timer {timeout}",
             seconds(now)
         ));
     }

@@ -83,7 +83,7 @@ impl<'a> Socket<'a> {
 
     /// Drops both halves, as dropping a socket does: graceful, or a reset if unread data remains.
     pub fn close(&mut self) {
-        let now = self.now;
+        let now = self.endpoint.clock(self.now);
         self.endpoint.account_unread();
         if let Some(connection) = self.endpoint.connection_mut() {
             connection.close(now);

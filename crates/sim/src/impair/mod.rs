@@ -11,7 +11,7 @@ mod reorder;
 pub(crate) use delay::Delay;
 pub use delay::Jitter;
 pub(crate) use duplicate::Duplicate;
-pub(crate) use loss::Loss;
+pub(crate) use loss::{Loss, LossModel};
 pub(crate) use queue::Queue;
 pub use queue::QueueLimit;
 pub(crate) use rate::Rate;

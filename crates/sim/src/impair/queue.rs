@@ -30,13 +30,7 @@ impl Queue {
 
     /// Whether a packet of `len` bytes that finds the line busy until `free_at` may come in at `now`.
     pub(crate) fn admits(&mut self, now: u64, free_at: u64, len: usize) -> bool {
-        while let Some(&(start, bytes)) = self.waiting.front() {
-            if start > now {
-                break;
-            }
-            self.waiting.pop_front();
-            self.bytes -= bytes;
-        }
+        self.advance(now);
         if free_at <= now {
             return true;
         }
@@ -44,6 +38,17 @@ impl Queue {
             QueueLimit::Unbounded => true,
             QueueLimit::Bytes(limit) => self.bytes + len <= limit,
             QueueLimit::Packets(limit) => self.waiting.len() < limit,
+        }
+    }
+
+    /// Forgets the packets that have moved on to the line by `now`.
+    pub(crate) fn advance(&mut self, now: u64) {
+        while let Some(&(start, bytes)) = self.waiting.front() {
+            if start > now {
+                break;
+            }
+            self.waiting.pop_front();
+            self.bytes -= bytes;
         }
     }
 
@@ -55,7 +60,7 @@ impl Queue {
         }
     }
 
-    /// Bytes and packets that wait, as of the last `admits` or `push`.
+    /// Bytes and packets that wait, as of the last call that knew the time.
     pub(crate) fn depth(&self) -> (usize, usize) {
         (self.bytes, self.waiting.len())
     }

@@ -1,4 +1,4 @@
-//! The rate of the line: how long a packet takes to leave, and when the line is free again.
+//! The rate of the line: how long a packet takes to leave, when the line is free again, and a pause of the line.
 
 /// A line of a fixed bit rate. Exact: fractions of a nanosecond are carried from packet to packet of a busy period, so
 /// `n` packets back to back take `floor(n * bits / rate)`, not `n` times a rounded time.
@@ -10,11 +10,13 @@ pub(crate) struct Rate {
     free_at: u64,
     /// What the division left over at `free_at`, in units of 1 / `bits_per_second` nanoseconds.
     remainder: u64,
+    /// No packet begins within this span: first instant, first instant after it.
+    stall: (u64, u64),
 }
 
 impl Rate {
-    pub(crate) fn new(bits_per_second: Option<u64>) -> Self {
-        Self { bits_per_second: bits_per_second.unwrap_or(0), free_at: 0, remainder: 0 }
+    pub(crate) fn new(bits_per_second: Option<u64>, stall: (u64, u64)) -> Self {
+        Self { bits_per_second: bits_per_second.unwrap_or(0), free_at: 0, remainder: 0, stall }
     }
 
     /// When the line has sent all that it was given; in the past if it is idle.
@@ -24,12 +26,16 @@ impl Rate {
 
     /// Puts a packet of `bytes` on the line at `now` or when the line falls free; gives its first and last instant there.
     pub(crate) fn transmit(&mut self, now: u64, bytes: usize) -> (u64, u64) {
-        if self.bits_per_second == 0 {
-            return (now, now);
-        }
         if now >= self.free_at {
             self.free_at = now;
             self.remainder = 0;
+        }
+        if (self.stall.0..self.stall.1).contains(&self.free_at) {
+            self.free_at = self.stall.1;
+            self.remainder = 0;
+        }
+        if self.bits_per_second == 0 {
+            return (self.free_at, self.free_at);
         }
         let start = self.free_at;
         let scaled = bytes as u64 * 8 * NANOS_PER_SECOND + self.remainder;

@@ -2,22 +2,24 @@
 
 use crate::rng::{Coin, SimRng};
 
-/// Holds a share of the packets back by up to a fixed time.
+/// Holds a share of the packets back for a time within bounds.
 #[derive(Clone, Debug)]
 pub(crate) struct Reorder {
     coin: Coin,
-    /// Longest hold, nanoseconds.
-    hold: u64,
+    /// Shortest and longest hold, nanoseconds.
+    least: u64,
+    most: u64,
     rng: SimRng,
 }
 
 impl Reorder {
-    pub(crate) fn new(probability: f64, hold: u64, coin: SimRng, rng: SimRng) -> Self {
-        Self { coin: Coin::new(probability, coin), hold, rng }
+    pub(crate) fn new(probability: f64, (least, most): (u64, u64), coin: SimRng, rng: SimRng) -> Self {
+        Self { coin: Coin::new(probability, coin), least, most, rng }
     }
 
-    /// How long the next packet is held back, in nanoseconds: 1 to the longest hold, or `None` if it is not.
+    /// How long the next packet is held back, in nanoseconds and uniform within the bounds, or `None` if it is not.
     pub(crate) fn hold(&mut self) -> Option<u64> {
-        (self.hold > 0 && self.coin.flip()).then(|| self.rng.below(self.hold) + 1)
+        let holds = self.most > 0 && self.coin.flip();
+        holds.then(|| self.least + self.rng.below(self.most - self.least + 1))
     }
 }

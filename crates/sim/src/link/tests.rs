@@ -239,3 +239,50 @@ fn switching_one_impairment_on_leaves_the_draws_of_the_others_alone() {
 fn a_probability_beyond_one_is_refused() {
     LinkConfig::new().loss(1.5);
 }
+
+#[test]
+fn bursts_have_their_share_and_their_mean_length() {
+    for (share, mean) in [(0.02, 5.0), (0.2, 2.0)] {
+        let mut link = link(|c| {
+            c.loss_bursts(share, mean);
+        });
+        let fates: Vec<_> = (0..20).flat_map(|_| fates_again(&mut link)).collect();
+        let lost = fates.iter().filter(|lost| **lost).count() as f64;
+        let runs = fates.chunk_by(|a, b| a == b).filter(|run| run[0]).count() as f64;
+        let measured = lost / fates.len() as f64;
+        assert!((measured / share - 1.0).abs() < 0.05, "{measured} of {share}");
+        assert!((lost / runs / mean - 1.0).abs() < 0.05, "{} of {mean}", lost / runs);
+    }
+}
+
+fn fates_again(link: &mut Link) -> Vec<bool> {
+    (0..PACKETS).map(|_| link.send(at(0), 100) == Fate::Lost).collect()
+}
+
+#[test]
+fn late_packets_are_late_within_the_bounds() {
+    let mut link = link(|c| {
+        c.late(0.02, Duration::from_millis(15), Duration::from_millis(30));
+    });
+    let mut late = 0;
+    for i in 0..PACKETS {
+        let by = arrival(&mut link, i * MS, 100) - i * MS;
+        assert!(by == 0 || (15 * MS..=30 * MS).contains(&by), "{by}");
+        late += u64::from(by > 0);
+    }
+    assert_share(late, PACKETS, 0.02);
+}
+
+#[test]
+fn a_stalled_line_sends_nothing_for_its_time_and_goes_on_at_its_rate() {
+    let mut link = link(|c| {
+        // 1,000 bytes take 1 ms.
+        c.rate(8_000_000).stall(Duration::from_millis(10), Duration::from_millis(500));
+    });
+    assert_eq!(arrival(&mut link, 9 * MS, 1_000), 10 * MS);
+    assert_eq!(arrival(&mut link, 9 * MS + 1, 1_000), 511 * MS);
+    assert_eq!(arrival(&mut link, 20 * MS, 1_000), 512 * MS);
+    assert_eq!(link.waiting(at(500 * MS)), (2_000, 2));
+    assert_eq!(link.waiting(at(511 * MS)), (0, 0));
+    assert_eq!(arrival(&mut link, 600 * MS, 1_000), 601 * MS);
+}

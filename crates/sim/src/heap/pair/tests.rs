@@ -6,7 +6,7 @@ use netstack_tcp::{CloseReason, Instant, Segment, State, TcpConfig};
 use netstack_wire::tcp::TcpFlags;
 
 use super::{Pair, PairConfig, Side};
-use crate::heap::{App, Endpoint, Observer, Open, Receiver, Sender, Socket};
+use crate::heap::{App, EndId, Endpoint, Observer, Open, Receiver, Sender, Socket};
 use crate::{Fate, Jitter, QueueLimit};
 
 const MS: u64 = 1_000_000;
@@ -16,8 +16,8 @@ const MS: u64 = 1_000_000;
 struct Sent(Vec<(Instant, Side, TcpFlags, usize)>);
 
 impl Observer for Sent {
-    fn sent(&mut self, now: Instant, from: Side, segment: &Segment, _fate: Fate) {
-        self.0.push((now, from, segment.header.flags, segment.payload.len()));
+    fn sent(&mut self, now: Instant, from: EndId, _hops: usize, segment: &Segment, _fate: Fate) {
+        self.0.push((now, from.side, segment.header.flags, segment.payload.len()));
     }
 }
 
@@ -141,8 +141,8 @@ fn an_application_is_called_at_the_instant_it_asked_for() {
 struct Unread(usize);
 
 impl Observer for Unread {
-    fn turned(&mut self, _now: Instant, side: Side, endpoint: &Endpoint) {
-        if side == Side::B {
+    fn turned(&mut self, _now: Instant, end: EndId, endpoint: &Endpoint) {
+        if end.side == Side::B {
             self.0 = self.0.max(endpoint.unread());
         }
     }

@@ -1,0 +1,129 @@
+//! What the ends share: the links, the packets on them, and who watches.
+
+use bytes::Bytes;
+use netstack_tcp::{Instant, Segment};
+
+use super::events::EventHeap;
+use super::{EndId, Observer, Victim};
+use crate::{Fate, Link, Trace};
+
+/// The links, with the packets under way.
+#[derive(Debug)]
+pub(crate) struct Wires<O> {
+    pub(crate) links: Vec<Link>,
+    /// By [`EndId::index`]: the links that a packet of this end crosses, in order, at least one.
+    routes: Vec<Box<[usize]>>,
+    heap: EventHeap<Packet>,
+    victims: Vec<Victim>,
+    pub(crate) trace: Trace,
+    pub(crate) observer: O,
+    /// Scratch for `poll_transmit`.
+    pub(crate) slices: Vec<Bytes>,
+}
+
+/// A packet under way.
+#[derive(Debug)]
+struct Packet {
+    from: EndId,
+    /// The links that it has crossed.
+    hops: usize,
+    ip_header: usize,
+    segment: Segment,
+}
+
+impl<O: Observer> Wires<O> {
+    pub(crate) fn new(
+        links: Vec<Link>,
+        routes: Vec<Box<[usize]>>,
+        victims: Vec<Victim>,
+        observer: O,
+    ) -> Self {
+        Self {
+            links,
+            routes,
+            heap: EventHeap::new(),
+            victims,
+            trace: Trace::new(),
+            observer,
+            slices: Vec::new(),
+        }
+    }
+
+    /// When the next packet has crossed a link.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.heap.next_at()
+    }
+
+    /// Packets under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Takes the next packet that has crossed a link by `now`, if there is one, and moves it on: gives it out if that was its
+    /// last link.
+    pub(crate) fn advance(&mut self, now: Instant) -> Option<Advance> {
+        let (_, packet) = self.heap.pop_due(now)?;
+        if packet.hops < self.routes[packet.from.index()].len() {
+            self.cross(now, packet);
+            return Some(Advance::Moved);
+        }
+        let to = packet.from.other();
+        self.observer.arrived(now, to, &packet.segment);
+        Some(Advance::Arrived(to, packet.segment))
+    }
+
+    /// Gives a segment of `from` to the first link of its route.
+    pub(crate) fn send(&mut self, now: Instant, from: EndId, ip_header: usize, segment: Segment) {
+        self.cross(now, Packet { from, hops: 0, ip_header, segment });
+    }
+
+    fn cross(&mut self, now: Instant, mut packet: Packet) {
+        let link = self.routes[packet.from.index()][packet.hops];
+        let len = packet.ip_header + packet.segment.header.header_len() + packet.segment.payload.len();
+        let doomed = packet.hops == 0
+            && self.victims.iter_mut().any(|victim| victim.takes(packet.from, &packet.segment));
+        let fate = self.links[link].carry(now, len, doomed);
+        self.record(now, &packet, fate);
+        self.observer.sent(now, packet.from, packet.hops, &packet.segment, fate);
+        packet.hops += 1;
+        if let Fate::Arrives { at, copy } = fate {
+            if let Some(copy) = copy {
+                let segment = packet.segment.clone();
+                self.heap.push(copy, Packet { segment, ..packet });
+            }
+            self.heap.push(at, packet);
+        }
+    }
+
+    fn record(&mut self, now: Instant, packet: &Packet, fate: Fate) {
+        let header = &packet.segment.header;
+        let (code, at) = match fate {
+            Fate::QueueFull => (0, 0),
+            Fate::Lost => (1, 0),
+            Fate::Arrives { at, copy: None } => (2, at.as_nanos()),
+            Fate::Arrives { at, copy: Some(copy) } => (3, at.as_nanos() ^ copy.as_nanos().rotate_left(32)),
+        };
+        let timestamps = header.options.timestamps.unwrap_or_default();
+        let trace = &mut self.trace;
+        trace.packet();
+        trace.word(now.as_nanos());
+        trace.word(at);
+        trace.word((packet.from.index() as u64) << 16 | (packet.hops as u64) << 8 | code);
+        trace.word(u64::from(header.seq.0) << 32 | u64::from(header.ack.0));
+        trace.word(
+            (packet.segment.payload.len() as u64) << 32
+                | u64::from(header.flags.bits()) << 16
+                | u64::from(header.window),
+        );
+        trace.word(u64::from(timestamps.val) << 32 | u64::from(timestamps.ecr));
+    }
+}
+
+/// What became of a packet that has crossed a link.
+#[derive(Debug)]
+pub(crate) enum Advance {
+    /// It is on its next link, or lost there.
+    Moved,
+    /// It has arrived.
+    Arrived(EndId, Segment),
+}
