@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::congestion::{CongestionControl, Pacing};
+use crate::ecn::EcnPolicy;
 
 /// Keep-alive probing (RFC 9293 3.8.4); off unless set (MUST-25).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,7 @@ pub struct TcpConfig {
     pub(crate) soft_errors: bool,
     pub(crate) congestion: CongestionControl,
     pub(crate) pacing: Pacing,
+    pub(crate) ecn: EcnPolicy,
 }
 
 impl Default for TcpConfig {
@@ -86,6 +88,7 @@ impl Default for TcpConfig {
             soft_errors: true,
             congestion: CongestionControl::default(),
             pacing: Pacing::default(),
+            ecn: EcnPolicy::Passive,
         }
     }
 }
@@ -260,6 +263,21 @@ impl TcpConfig {
     #[must_use]
     pub fn congestion_control(&self) -> &CongestionControl {
         &self.congestion
+    }
+
+    /// Explicit congestion notification (RFC 3168, RFC 9768). Default: where the peer asks for it.
+    ///
+    /// A SYN that asks is sent again without asking when it is lost (the second time, for accurate feedback); one that is
+    /// answered by a reset fails as any other.
+    pub fn ecn(&mut self, policy: EcnPolicy) -> &mut Self {
+        self.ecn = policy;
+        self
+    }
+
+    /// Explicit congestion notification.
+    #[must_use]
+    pub fn ecn_policy(&self) -> EcnPolicy {
+        self.ecn
     }
 
     /// The receive buffer's size in octets.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::ecn::EcnMode;
 use crate::state::{IcmpNotice, State};
 
 /// A snapshot of one connection.
@@ -14,6 +15,10 @@ pub struct TcpInfo {
     pub timestamps: bool,
     /// Selective acknowledgments are in use (RFC 2018).
     pub sack: bool,
+    /// The feedback of congestion marks that was agreed on (RFC 3168, RFC 9768).
+    pub ecn: EcnMode,
+    /// ECT is set on new data.
+    pub ecn_sending: bool,
     /// Shift of the windows the peer announces; 0 without scaling.
     pub snd_wscale: u8,
     /// Shift of the windows we announce; 0 without scaling.
@@ -88,6 +93,12 @@ pub struct TcpStats {
     pub out_of_order: u32,
     /// Segments refused by PAWS (R7323-15).
     pub paws_rejected: u32,
+    /// Segments of the wire that came with a congestion mark (CE), where ECN was agreed on.
+    pub ce_received: u32,
+    /// ACKs that echoed a congestion mark; with accurate feedback, marks that the peer counted.
+    pub ce_reported: u32,
+    /// Times the window was reduced for the sake of such marks.
+    pub ecn_reductions: u32,
     /// Segments not acceptable by their sequence or acknowledgment number.
     pub unacceptable: u32,
 }

@@ -20,6 +20,7 @@
 mod config;
 pub mod congestion;
 mod connection;
+mod ecn;
 mod event;
 mod info;
 mod isn;
@@ -42,6 +43,7 @@ mod tuple;
 
 pub use config::{KeepAlive, TcpConfig};
 pub use connection::{Connection, Opening, WriteError};
+pub use ecn::{EcnMode, EcnPolicy};
 pub use event::Event;
 pub use info::{TcpInfo, TcpStats};
 pub use isn::IsnGenerator;

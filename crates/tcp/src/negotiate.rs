@@ -1,7 +1,7 @@
 //! What the two SYNs agree on: MSS, window scale, timestamps, SACK.
 
-use netstack_wire::SeqNum;
 use netstack_wire::tcp::{TcpFlags, TcpOptions, Timestamps};
+use netstack_wire::{Ecn, SeqNum};
 
 use crate::config::TcpConfig;
 use crate::segment::Segment;
@@ -29,6 +29,10 @@ pub struct SynRecord {
     pub ts_val: Option<u32>,
     /// Whether the peer permits SACK.
     pub sack_permitted: bool,
+    /// Which of the flags AE, CWR and ECE it has: whether the peer asks for ECN (R3168-1, R9768-1).
+    pub ecn_flags: TcpFlags,
+    /// The ECN field of the IP header that carried it.
+    pub ecn: Ecn,
     /// When it arrived.
     pub received_at: Instant,
 }
@@ -46,6 +50,8 @@ impl SynRecord {
             window_scale: options.window_scale,
             ts_val: options.timestamps.map(|ts| ts.val),
             sack_permitted: options.sack_permitted,
+            ecn_flags: seg.ecn_flags(),
+            ecn: seg.ecn,
             received_at: now,
         }
     }

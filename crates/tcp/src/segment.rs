@@ -44,6 +44,12 @@ impl Segment {
         self.header.flags.contains(flags)
     }
 
+    /// The flags AE, CWR and ECE alone.
+    pub(crate) fn ecn_flags(&self) -> TcpFlags {
+        let flags = self.header.flags;
+        flags - (flags - (TcpFlags::AE | TcpFlags::CWR | TcpFlags::ECE))
+    }
+
     /// Leaves out the first `count` sequence numbers; the urgent pointer goes on naming the same octet (MUST-62).
     pub(crate) fn skip(&mut self, count: u32) {
         self.header.seq += count;

@@ -27,6 +27,7 @@ impl Connection {
                 self.reset_due = Some(seg.header.ack);
                 return ControlFlow::Break(());
             }
+            self.ecn.take_handshake_ack(seg);
             self.establish(now, seg);
         }
         let ack = seg.header.ack;
@@ -37,9 +38,10 @@ impl Connection {
             return ControlFlow::Break(());
         }
         let advanced = ack.after(self.snd.una);
+        let congested = self.take_congestion_echo(now, seg);
         if advanced {
             self.soft_error = None;
-            self.take_new_ack(now, seg, ack);
+            self.take_new_ack(now, seg, ack, congested);
         } else if ack == self.snd.una && self.is_duplicate(seg, bare) {
             self.take_duplicate(now);
         }
@@ -50,11 +52,15 @@ impl Connection {
             // MUST-37: a peer that answers with a closed window is alive, and may keep it closed.
             self.arm_user_timeout(now);
         }
+        if congested && self.ecn.is_holding() {
+            let time = self.ecn.hold_time(self.snd.rtt.rto(&self.config)).min(self.config.max_rto);
+            self.timers.set(Timer::Retransmit, now + time);
+        }
         self.leave_on_fin_acked(now)
     }
 
-    /// SND.UNA advances to `ack` (S-ACK-4).
-    fn take_new_ack(&mut self, now: Instant, seg: &Segment, ack: SeqNum) {
+    /// SND.UNA advances to `ack` (S-ACK-4), by a segment that told of congestion marks if `congested`.
+    fn take_new_ack(&mut self, now: Instant, seg: &Segment, ack: SeqNum, congested: bool) {
         self.take_rtt_sample(now, seg, ack);
         let mss = self.full_segment();
         let snd = &mut self.snd;
@@ -69,7 +75,8 @@ impl Connection {
         } else {
             u64::from(snd.flight_peak + mss)
         };
-        let cwnd_limited = used >= u64::from(cwnd);
+        // RFC 3168 6.1.2: a mark makes no window grow.
+        let cwnd_limited = used >= u64::from(cwnd) && !congested;
 
         snd.buffer.release(octets);
         snd.una = ack;
@@ -168,6 +175,7 @@ impl Connection {
             let flight = snd.flight_size().min(snd.congestion.cwnd());
             snd.congestion.on_congestion(&Congestion::new(now, flight, Signal::Loss));
             snd.recovery.enter(snd.max, mss);
+            self.ecn.on_reduction(self.snd.max);
             self.arm_retransmit(now);
         }
     }

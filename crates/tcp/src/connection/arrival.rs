@@ -5,8 +5,8 @@ use core::ops::ControlFlow;
 use core::time::Duration;
 
 use bytes::Bytes;
-use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpFlags;
+use netstack_wire::{Ecn, SeqNum};
 
 use super::Connection;
 use crate::event::EventSet;
@@ -77,6 +77,7 @@ impl Connection {
 
     /// The steps behind the ACK: URG, text, FIN. The segment came with `frame` octets of text.
     fn arrive_text(&mut self, now: Instant, seg: Segment, frame: usize) -> ControlFlow<()> {
+        self.take_congestion_mark(&seg);
         if !self.state.takes_text() {
             if !seg.is_empty() {
                 // S-TEXT-2: what follows the peer's FIN is not taken; the ACK says where the stream ended.
@@ -182,6 +183,8 @@ impl Connection {
         }
         seg.payload = Bytes::new();
         seg.header.flags = seg.header.flags.without(TcpFlags::FIN);
+        // R3168-10
+        seg.ecn = Ecn::NotEct;
         self.last_received = now;
         ControlFlow::Continue(())
     }
@@ -197,6 +200,7 @@ impl Connection {
         }
         seg.payload = Bytes::new();
         seg.header.flags = seg.header.flags.without(TcpFlags::FIN | TcpFlags::URG);
+        seg.ecn = Ecn::NotEct;
         ControlFlow::Continue(())
     }
 

@@ -120,6 +120,8 @@ impl Connection {
             state: self.state,
             timestamps: self.agreed.timestamps,
             sack: self.agreed.sack,
+            ecn: self.ecn.mode(),
+            ecn_sending: self.ecn.is_sending(),
             snd_wscale: self.agreed.snd_shift,
             rcv_wscale: self.agreed.rcv_shift,
             mss: self.full_segment(),

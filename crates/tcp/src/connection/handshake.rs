@@ -31,6 +31,7 @@ impl Connection {
         connection.passive = true;
         connection.timers.set(Timer::UserTimeout, now + connection.config.syn_ack_timeout);
         connection.take_syn(now, syn);
+        connection.ecn.take_syn(connection.config.ecn, true, syn);
         connection
     }
 
@@ -75,11 +76,13 @@ impl Connection {
         let syn = SynRecord::from_segment(self.tuple, seg, now);
         self.take_syn(now, &syn);
         if !acked {
+            self.ecn.take_syn(self.config.ecn, false, &syn);
             // MUST-10, S-SYNSENT-5: simultaneous open
             self.enter(State::SynReceived);
             self.syn_due = true;
             return ControlFlow::Break(());
         }
+        self.ecn.take_syn_ack(self.config.ecn, &syn);
         self.establish(now, seg);
         // S-SYNSENT-6: the handshake's ACK leaves at once, and text on the SYN-ACK is taken.
         self.rcv.ack.owe_one();
@@ -106,6 +109,7 @@ impl Connection {
             return ControlFlow::Continue(());
         }
         self.update_ts_recent(now, seg.header.seq, seg);
+        self.ecn.syn_repeated(seg);
         self.syn_due = true;
         ControlFlow::Break(())
     }

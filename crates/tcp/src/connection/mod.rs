@@ -2,6 +2,7 @@
 
 mod ack;
 mod arrival;
+mod ecn;
 mod getters;
 mod handshake;
 mod output;
@@ -16,6 +17,7 @@ use netstack_wire::SeqNum;
 
 use crate::config::{KeepAlive, TcpConfig};
 use crate::congestion::CongestionControl;
+use crate::ecn::EcnState;
 use crate::event::{Event, EventSet};
 use crate::info::TcpStats;
 use crate::negotiate::Negotiated;
@@ -91,6 +93,7 @@ pub struct Connection {
     snd: SendHalf,
     rcv: RecvHalf,
     agreed: Negotiated,
+    ecn: EcnState,
     timers: TimerTable,
     events: EventSet,
     close_reason: CloseReason,
@@ -134,6 +137,7 @@ impl Connection {
             snd: SendHalf::new(iss, path_mss.min(agreed.peer_mss), &config),
             rcv: RecvHalf::new(&config),
             agreed,
+            ecn: EcnState::new(config.ecn, iss),
             timers: TimerTable::new(),
             events: EventSet::default(),
             close_reason: CloseReason::Normal,

@@ -78,7 +78,11 @@ impl Connection {
         let ts = self.timestamp(now, if answers { self.rcv.ts_recent } else { 0 });
         // MUST-67: the MSS announced leaves options out of account; it is what the device takes.
         let options = self.agreed.syn_options(self.path_mss, ts);
-        let flags = if answers { TcpFlags::SYN | TcpFlags::ACK } else { TcpFlags::SYN };
+        let flags = if answers {
+            TcpFlags::SYN | TcpFlags::ACK | self.ecn.syn_ack_flags(self.syns_sent)
+        } else {
+            TcpFlags::SYN | self.ecn.syn_flags(self.config.ecn, self.syns_sent)
+        };
         let ack = if answers { self.rcv.nxt } else { SeqNum(0) };
         let header = TcpHeader { window: window as u16, options, ack, ..self.header(self.snd.iss, flags) };
         self.transmit(header, 0)
@@ -111,7 +115,8 @@ impl Connection {
             self.restart_after_idle(now);
             // The pointer of urgent data differs from segment to segment: they leave one by one (MUST-62).
             let urgent = self.snd.urgent.is_some_and(|up| up.after(self.snd.nxt));
-            let most = if urgent { 0 } else { max_payload.min(MAX_PAYLOAD) };
+            let single = urgent || self.ecn.leaves_one_by_one();
+            let most = if single { 0 } else { max_payload.min(MAX_PAYLOAD) };
             self.plan_new(mss, most.max(mss as usize), force)
         };
         let Some(plan) = plan else {
@@ -144,6 +149,9 @@ impl Connection {
     fn plan_new(&self, mss: u32, max_payload: usize, force: bool) -> Option<Plan> {
         let snd = &self.snd;
         let (unsent, flight) = (snd.unsent(), snd.flight_size());
+        if self.ecn.is_holding() {
+            return None;
+        }
         let window = snd.usable_window();
         let cwnd = snd.congestion.cwnd().saturating_add(snd.recovery.allowance(mss, snd.nxt == snd.max));
         let room = if flight == 0 { cwnd.max(mss) } else { cwnd.saturating_sub(flight) };
@@ -192,8 +200,9 @@ impl Connection {
     fn transmit_plan(&mut self, now: Instant, plan: Plan, mss: u32) -> Transmit {
         let Plan { at, len, fin, .. } = plan;
         let end = at + len + u32::from(fin);
+        let (ecn, mut flags) = self.ecn_of_text(plan.at, len, plan.probe);
         self.note_sent(now, plan, end, mss);
-        let mut flags = TcpFlags::ACK;
+        flags |= TcpFlags::ACK;
         if len > 0 && at + len == self.snd.data_end() {
             // MUST-61
             flags |= TcpFlags::PSH;
@@ -211,7 +220,8 @@ impl Connection {
             self.rcv.ack.rides_on_text();
         }
         self.note_ack_sent();
-        Transmit { gso_size: if len > mss { mss as u16 } else { 0 }, ..self.transmit(header, len) }
+        let gso_size = if len > mss { mss as u16 } else { 0 };
+        Transmit { gso_size, ecn, ..self.transmit(header, len) }
     }
 
     /// The books of a segment with text or FIN that leaves now.
@@ -260,7 +270,8 @@ impl Connection {
     // ---- ACKs, probes, resets ----
 
     fn transmit_ack(&mut self, now: Instant, seq: SeqNum) -> Transmit {
-        let mut header = TcpHeader { options: self.options(now), ..self.header(seq, TcpFlags::ACK) };
+        let flags = TcpFlags::ACK | self.ecn_of_ack();
+        let mut header = TcpHeader { options: self.options(now), ..self.header(seq, flags) };
         header.window = if self.state == State::SynReceived {
             // No more than the SYN-ACK said, which may have to be repeated.
             self.rcv.window_field(self.agreed.rcv_shift)

@@ -39,6 +39,9 @@ impl Connection {
 
     /// R6298-9, S-TMO-2: the oldest segment is sent again.
     fn on_retransmit_timeout(&mut self, now: Instant) {
+        if self.ecn.release() && !self.snd.is_outstanding() {
+            return;
+        }
         self.stats.timeouts += 1;
         self.snd.rtt.back_off();
         let snd = &mut self.snd;
@@ -64,6 +67,7 @@ impl Connection {
             // R7323-21: what was in the window once is sent again, be it there or not.
             snd.recovery.resend_head = first;
             snd.congestion.on_timeout(now, flight, first);
+            self.ecn.on_reduction(self.snd.max);
         }
     }
 

@@ -30,6 +30,9 @@ pub fn wire_segments(transmit: &Transmit, payload: &[Bytes]) -> Vec<Segment> {
             let (start, end) = (index * size, ((index + 1) * size).min(whole.len()));
             let mut header = transmit.header;
             header.seq += start as u32;
+            if index > 0 {
+                header.flags = header.flags.without(TcpFlags::CWR);
+            }
             if index + 1 < count {
                 header.flags = header.flags.without(TcpFlags::FIN).without(TcpFlags::PSH);
             }

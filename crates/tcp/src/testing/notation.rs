@@ -4,8 +4,8 @@ use core::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use netstack_wire::SeqNum;
 use netstack_wire::tcp::{SackBlock, SackBlocks, TcpFlags, TcpHeader, TcpOptions, Timestamps};
+use netstack_wire::{Ecn, SeqNum};
 
 use super::relative;
 use crate::segment::Segment;
@@ -18,8 +18,8 @@ pub fn pattern(start: u32, end: u32) -> Bytes {
 
 /// A segment in notation; what is left out (`None`) is not compared, or takes the sender's default.
 ///
-/// `flags start:end(len) [ack n] [win n] [urg n] [<options>]` with flags out of `S F R P U .` (`.` is ACK) or `-` for
-/// none, and options `mss n`, `wscale n`, `sackOK`, `ts val ecr`, `sack left:right ...`, separated by commas.
+/// `flags start:end(len) [ack n] [win n] [urg n] [ecn e] [<options>]` with flags out of `S F R P U E W A .` (ECE, CWR, AE;
+/// `.` is ACK) or `-` for none, `e` out of `not ect0 ect1 ce` (without: `not` when injected), and options `mss n`, `wscale n`, `sackOK`, `ts val ecr`, `sack left:right ...`, separated by commas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// The flags, all compared.
@@ -34,6 +34,8 @@ pub struct Line {
     pub win: Option<u16>,
     /// The urgent pointer field.
     pub urg: Option<u16>,
+    /// The ECN field of the IP header.
+    pub ecn: Option<Ecn>,
     /// All options; `None` where no `<...>` was written.
     pub options: Option<TcpOptions>,
 }
@@ -52,6 +54,7 @@ impl Line {
             ack: header.flags.contains(TcpFlags::ACK).then(|| relative(header.ack, receiver_isn)),
             win: Some(header.window),
             urg: Some(header.urgent),
+            ecn: Some(seg.ecn),
             options: Some(options),
         }
     }
@@ -66,6 +69,7 @@ impl Line {
             && agrees(&self.ack, &seen.ack)
             && agrees(&self.win, &seen.win)
             && agrees(&self.urg, &seen.urg)
+            && agrees(&self.ecn, &seen.ecn)
             && agrees(&self.options, &seen.options)
     }
 
@@ -87,16 +91,22 @@ impl Line {
         // Stream octet 0 is the SYN; text begins at 1.
         let start = self.seq.wrapping_add(u32::from(self.flags.contains(TcpFlags::SYN)));
         let payload = pattern(start, start.wrapping_add(self.len));
-        Segment { header, payload, ecn: netstack_wire::Ecn::NotEct, gso_size: 0 }
+        Segment { header, payload, ecn: self.ecn.unwrap_or_default(), gso_size: 0 }
     }
 }
 
-const FLAGS: [(char, TcpFlags); 6] = [
+const ECN: [(&str, Ecn); 4] =
+    [("not", Ecn::NotEct), ("ect1", Ecn::Ect1), ("ect0", Ecn::Ect0), ("ce", Ecn::Ce)];
+
+const FLAGS: [(char, TcpFlags); 9] = [
     ('S', TcpFlags::SYN),
     ('F', TcpFlags::FIN),
     ('R', TcpFlags::RST),
     ('P', TcpFlags::PSH),
     ('U', TcpFlags::URG),
+    ('E', TcpFlags::ECE),
+    ('W', TcpFlags::CWR),
+    ('A', TcpFlags::AE),
     ('.', TcpFlags::ACK),
 ];
 
@@ -117,6 +127,9 @@ impl fmt::Display for Line {
             if let Some(value) = value.filter(|value| name != "urg" || *value != 0) {
                 write!(f, " {name} {value}")?;
             }
+        }
+        if let Some((name, _)) = ECN.iter().skip(1).find(|(_, ecn)| Some(*ecn) == self.ecn) {
+            write!(f, " ecn {name}")?;
         }
         let Some(options) = self.options else { return Ok(()) };
         let mut parts = Vec::new();
@@ -145,12 +158,13 @@ impl FromStr for Line {
         let mut words = head.split_whitespace();
         let flags = parse_flags(words.next().ok_or("no flags")?)?;
         let (seq, len) = parse_range(words.next().ok_or("no range")?)?;
-        let mut line = Self { flags, seq, len, ack: None, win: None, urg: None, options: None };
+        let mut line = Self { flags, seq, len, ack: None, win: None, urg: None, ecn: None, options: None };
         while let Some(word) = words.next() {
             let value = words.next().ok_or_else(|| format!("{word} needs a number"))?;
             match word {
                 "ack" => line.ack = Some(number(value)?),
                 "win" => line.win = Some(number(value)? as u16),
+                "ecn" => line.ecn = Some(parse_ecn(value)?),
                 "urg" => line.urg = Some(number(value)? as u16),
                 _ => return Err(format!("unknown word {word}")),
             }
@@ -170,6 +184,11 @@ fn map_blocks(blocks: &SackBlocks, map: impl Fn(SeqNum) -> SeqNum) -> SackBlocks
 
 fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("not a number: {text}"))
+}
+
+fn parse_ecn(text: &str) -> Result<Ecn, String> {
+    let known = ECN.iter().find(|(name, _)| *name == text);
+    known.map(|(_, ecn)| *ecn).ok_or_else(|| format!("unknown ECN field {text}"))
 }
 
 fn parse_flags(text: &str) -> Result<TcpFlags, String> {

@@ -28,6 +28,7 @@ fn inputs() -> impl Strategy<Value = Vec<Input>> {
                 ack: Some(ack as u32),
                 win: Some(win),
                 urg: Some(win),
+                ecn: None,
                 options: None,
             })
         },

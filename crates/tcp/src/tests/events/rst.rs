@@ -111,8 +111,16 @@ fn a_reset_never_earns_a_reset() {
             for seq in [0, next, next + 5, next + 100_000] {
                 for ack in [una, sent, sent + 1, sent + 1_000_000] {
                     let mut script = reach(state);
-                    let line =
-                        Line { flags, seq, len: 3, ack: Some(ack), win: None, urg: Some(1), options: None };
+                    let line = Line {
+                        flags,
+                        seq,
+                        len: 3,
+                        ack: Some(ack),
+                        win: None,
+                        urg: Some(1),
+                        ecn: None,
+                        options: None,
+                    };
                     assert_eq!(reset_for(&script.build(&line)), None);
                     script.inject_line(&line);
                     while let Some((_, sent)) = script.next_sent() {

@@ -268,6 +268,7 @@ proptest! {
                 ack: Some(1),
                 win: None,
                 urg: None,
+                ecn: None,
                 options: None,
             };
             script.inject_line(&line);

@@ -127,6 +127,8 @@ impl Run {
             window_scale: (mode & 4 != 0).then_some(7),
             ts_val: (mode & 8 != 0).then_some(5_000),
             sack_permitted: mode & 16 != 0,
+            ecn_flags: TcpFlags::empty(),
+            ecn: Ecn::NotEct,
             received_at: now,
         };
         let active = mode & 3 == 0;

@@ -1,7 +1,9 @@
 //! The extensions and the other RFCs behind RFC 9293: timers, congestion control, options, attacks, identity.
 
+mod accurate_ecn;
 mod attacks;
 mod congestion;
+mod ecn;
 mod identity;
 mod invariants;
 mod new_reno;
