@@ -1,11 +1,12 @@
 //! The controller that a connection holds: one of ours without a virtual call, or the user's.
 
-use super::{Ack, Congestion, CongestionControl, Controller, Lost, NewReno};
+use super::{Ack, Congestion, CongestionControl, Controller, Cubic, Lost, NewReno};
 use crate::time::Instant;
 
 /// The controllers there are. What an idle connection carries is small: what is larger than a few words is boxed.
 #[derive(Debug)]
 pub(crate) enum Algorithm {
+    Cubic(Box<Cubic>),
     NewReno(NewReno),
     Custom(Box<dyn Controller>),
 }
@@ -16,6 +17,7 @@ const _: () = assert!(size_of::<Algorithm>() <= 32, "small connections are a pro
 macro_rules! each {
     ($self:expr, $controller:ident => $body:expr) => {
         match $self {
+            Algorithm::Cubic($controller) => $body,
             Algorithm::NewReno($controller) => $body,
             Algorithm::Custom($controller) => $body,
         }
@@ -27,6 +29,7 @@ impl Algorithm {
     /// The controller of `choice` for segments of `mss` octets.
     pub(crate) fn new(choice: &CongestionControl, mss: u32) -> Self {
         match choice {
+            CongestionControl::Cubic => Self::Cubic(Box::new(Cubic::new(mss))),
             CongestionControl::NewReno => Self::NewReno(NewReno::new(mss)),
             CongestionControl::Custom(make) => {
                 let mut custom = make();

@@ -18,8 +18,10 @@ use super::Controller;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum CongestionControl {
-    /// RFC 5681 and RFC 6582: half the window per loss.
+    /// RFC 9438, with the HyStart++ of RFC 9406: the window follows a cubic function of the time since the last loss.
     #[default]
+    Cubic,
+    /// RFC 5681 and RFC 6582: half the window per loss.
     NewReno,
     /// A controller of your own: makes one for each connection.
     Custom(Arc<dyn Fn() -> Box<dyn Controller> + Send + Sync>),
@@ -28,6 +30,7 @@ pub enum CongestionControl {
 impl fmt::Display for CongestionControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Cubic => "cubic",
             Self::NewReno => "newreno",
             Self::Custom(_) => "custom",
         })

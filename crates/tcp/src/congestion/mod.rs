@@ -10,6 +10,8 @@
 
 mod algorithm;
 mod choice;
+mod cubic;
+mod hystart;
 mod new_reno;
 mod signals;
 #[cfg(test)]
@@ -19,6 +21,7 @@ use core::fmt;
 
 pub(crate) use algorithm::Algorithm;
 pub use choice::{CongestionControl, Pacing};
+pub(crate) use cubic::Cubic;
 pub(crate) use new_reno::NewReno;
 pub use signals::{Ack, Congestion, Lost, RateSample, Signal};
 

@@ -18,13 +18,17 @@ use core::time::Duration;
 use proptest::test_runner::Config;
 
 use crate::config::TcpConfig;
+use crate::congestion::CongestionControl;
 use crate::testing::Script;
 
 /// Payload of a full segment between ends that agreed on nothing but an MSS of 1460.
 const M: u32 = 1460;
 
+/// With NewReno, whose windows the scripts tell in whole segments.
 fn config() -> TcpConfig {
-    TcpConfig::new()
+    let mut config = TcpConfig::new();
+    config.congestion(CongestionControl::NewReno);
+    config
 }
 
 fn ms(millis: u64) -> Duration {

@@ -17,10 +17,14 @@ mod zero_window;
 use core::time::Duration;
 
 use crate::config::TcpConfig;
+use crate::congestion::CongestionControl;
 use crate::testing::Script;
 
+/// With NewReno, whose windows the scripts tell in whole segments.
 fn config() -> TcpConfig {
-    TcpConfig::new()
+    let mut config = TcpConfig::new();
+    config.congestion(CongestionControl::NewReno);
+    config
 }
 
 /// The settings of a connection past its start: ACKs are delayed from the first segment on.
