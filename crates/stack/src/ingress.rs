@@ -64,6 +64,7 @@ impl Ingress {
         for shared in self.touched.drain(..) {
             shared.release();
         }
+        inner.watch_budget();
         true
     }
 }
@@ -196,7 +197,7 @@ impl Packet<'_> {
             && last.send.ended().is_none()
         {
             counters.rx_segments.bump();
-            return last.mailbox.push(Arrival { at: self.at, input: Input::Segment(segment) }, counters);
+            return last.push(Arrival { at: self.at, input: Input::Segment(segment) });
         }
         match self.inner.table.route(&tuple, self.at, &segment) {
             Routed::Actor(shared) => self.deliver(shared, Input::Segment(segment)),
@@ -214,7 +215,7 @@ impl Packet<'_> {
         if matches!(input, Input::Segment(_)) {
             counters.rx_segments.bump();
         }
-        shared.mailbox.push(Arrival { at: self.at, input }, counters);
+        shared.push(Arrival { at: self.at, input });
         if shared.touch() {
             self.touched.push(shared);
         }
@@ -227,6 +228,9 @@ impl Packet<'_> {
             counters.drop_no_connection.bump();
             return self.send_reset(tuple, reset_for(segment));
         };
+        if self.inner.budget.is_exhausted() && is_opening(segment) {
+            return counters.drop_budget_syn.bump();
+        }
         match listener.handle_syn(self.at, tuple, segment) {
             SynAction::Spawn(syn) => {
                 let config = Arc::clone(&listener.config);
@@ -375,6 +379,12 @@ impl Packet<'_> {
             Err(_) => counters.tx_lost.bump(),
         }
     }
+}
+
+/// Whether a segment asks for a new connection.
+fn is_opening(segment: &Segment) -> bool {
+    let asked = segment.header.flags;
+    asked.contains(TcpFlags::SYN) && !asked.intersects(TcpFlags::ACK | TcpFlags::RST)
 }
 
 impl std::fmt::Debug for Ingress {

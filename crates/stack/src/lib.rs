@@ -50,6 +50,7 @@
 struct Readme;
 
 mod actor;
+mod budget;
 mod clock;
 mod demux;
 mod error;

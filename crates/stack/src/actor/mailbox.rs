@@ -5,12 +5,13 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use netstack_tcp::{IcmpNotice, Instant, Segment};
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpFlags;
 
+use crate::budget::{Budget, Charge};
 use crate::lane::lock;
 use crate::stack::counters::Counters;
 
@@ -18,7 +19,13 @@ use crate::stack::counters::Counters;
 const SLACK: usize = 64 * 1024;
 
 /// Segments without data that a mailbox holds.
-const MAX_CONTROL: usize = 256;
+const MAX_CONTROL: u32 = 256;
+
+/// Memory of an entry beside its payload, with the headers of the frame that it is a part of.
+const ENTRY: usize = size_of::<Arrival>() + 64;
+
+/// Entries without payload that are free of charge: ACKs on their way to a sender are gone at once.
+const FREE_CONTROL: u32 = 16;
 
 /// One thing for a connection to handle.
 #[derive(Debug)]
@@ -38,7 +45,7 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    fn payload_len(&self) -> usize {
+    pub(crate) fn payload_len(&self) -> usize {
         match self {
             Self::Segment(segment) => segment.payload.len(),
             Self::Icmp { .. } => 0,
@@ -71,11 +78,12 @@ impl Input {
 struct Inbox {
     queue: VecDeque<Arrival>,
     /// Payload bytes in `queue`.
-    bytes: usize,
+    bytes: u32,
     /// Entries of `queue` without payload.
-    control: usize,
+    control: u32,
     /// Length of `queue` when it was last searched for duplicates.
-    searched_at: usize,
+    searched_at: u32,
+    charge: Charge,
 }
 
 /// The mailbox of one connection.
@@ -83,47 +91,65 @@ struct Inbox {
 pub(crate) struct Mailbox {
     inbox: Mutex<Inbox>,
     /// Bytes allowed in the inbox.
-    limit: AtomicUsize,
+    limit: AtomicU32,
 }
 
 impl Mailbox {
     /// A mailbox for a connection that has announced `room` bytes.
     pub(crate) fn new(room: usize) -> Self {
-        Self { inbox: Mutex::default(), limit: AtomicUsize::new(room.saturating_add(SLACK)) }
+        Self { inbox: Mutex::default(), limit: AtomicU32::new(limit_for(room)) }
     }
 
     /// The actor publishes how much lies below the announced right edge.
     pub(crate) fn set_room(&self, room: usize) {
-        self.limit.store(room.saturating_add(SLACK), Relaxed);
+        self.limit.store(limit_for(room), Relaxed);
     }
 
     /// Adds an arrival, or drops and counts it or others.
-    pub(crate) fn push(&self, arrival: Arrival, counters: &Counters) {
+    pub(crate) fn push(&self, arrival: Arrival, counters: &Counters, budget: &Budget) {
         let len = arrival.input.payload_len();
         let mut inbox = lock(&self.inbox);
         let fits = if len == 0 {
             inbox.make_room_for_control(counters)
         } else {
-            inbox.make_room_for_data(&arrival.input, self.limit.load(Relaxed), counters)
+            inbox.make_room_for_data(&arrival.input, self.limit.load(Relaxed) as usize, counters)
         };
         if fits {
-            inbox.bytes += len;
-            inbox.control += usize::from(len == 0);
+            inbox.bytes += len as u32;
+            inbox.control += u32::from(len == 0);
             inbox.queue.push_back(arrival);
-        } else {
-            drop(inbox);
+        }
+        let memory = inbox.memory();
+        let surplus = inbox.charge.set(memory, budget);
+        drop(inbox);
+        budget.give(surplus);
+        if !fits {
             let counter = if len == 0 { &counters.drop_mailbox_ack } else { &counters.drop_mailbox_full };
             counter.bump();
         }
     }
 
     /// The actor takes everything; the mailbox keeps no storage.
-    pub(crate) fn take(&self) -> VecDeque<Arrival> {
-        std::mem::take(&mut *lock(&self.inbox)).queue
+    pub(crate) fn take(&self, budget: &Budget) -> VecDeque<Arrival> {
+        let mut inbox = lock(&self.inbox);
+        let mut taken = std::mem::take(&mut *inbox);
+        drop(inbox);
+        budget.give(taken.charge.set(0, budget));
+        taken.queue
+    }
+
+    /// Whether data waits in it.
+    pub(crate) fn holds_data(&self) -> bool {
+        lock(&self.inbox).bytes > 0
     }
 }
 
 impl Inbox {
+    fn memory(&self) -> usize {
+        let free = self.bytes == 0 && self.control <= FREE_CONTROL;
+        if free { 0 } else { self.bytes as usize + self.queue.len() * ENTRY }
+    }
+
     fn make_room_for_control(&mut self, counters: &Counters) -> bool {
         if self.control < MAX_CONTROL {
             return true;
@@ -139,11 +165,11 @@ impl Inbox {
 
     fn make_room_for_data(&mut self, input: &Input, limit: usize, counters: &Counters) -> bool {
         let len = input.payload_len();
-        if self.bytes + len <= limit {
+        if self.bytes as usize + len <= limit {
             return true;
         }
         // Without new entries since the last search there is nothing to find: a flood costs one search.
-        if self.searched_at == self.queue.len() {
+        if self.searched_at as usize == self.queue.len() {
             return false;
         }
         let mut seen: HashSet<_> = input.range().into_iter().collect();
@@ -157,11 +183,16 @@ impl Inbox {
             keep.push_front(fresh);
         }
         self.queue.retain(|_| keep.pop_front().unwrap_or(true));
-        self.bytes -= freed;
-        self.searched_at = self.queue.len();
+        self.bytes -= freed as u32;
+        self.searched_at = self.queue.len() as u32;
         counters.drop_mailbox_duplicate.add(before - self.queue.len());
-        self.bytes + len <= limit
+        self.bytes as usize + len <= limit
     }
+}
+
+/// Bytes allowed in a mailbox while `room` bytes lie below the announced right edge.
+fn limit_for(room: usize) -> u32 {
+    u32::try_from(room.saturating_add(SLACK)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub(crate) use shared::{Linger, Shared, order};
 use timer::Timer;
 use transmit::{Held, Sent};
 
+use crate::budget::Promise;
 use crate::error::EndCause;
 use crate::lane::Room;
 use crate::listener::ListenerShared;
@@ -43,6 +44,8 @@ pub(crate) struct Actor {
     listener: Option<Arc<ListenerShared>>,
     /// Bytes held by the connection, as the send lane knows.
     published: usize,
+    /// What the stack's budget reckons with for our first window.
+    promise: Promise,
     /// When a connection with a bounded linger is given up.
     linger_until: Option<Instant>,
     /// The socket is gone: nobody reads or writes.
@@ -79,6 +82,7 @@ impl Actor {
             held: None,
             listener,
             published: 0,
+            promise: Promise::None,
             linger_until: None,
             orphaned: false,
             ended: false,
@@ -90,6 +94,7 @@ impl Actor {
     fn turn(&mut self, cx: &mut Context<'_>) -> Rest {
         self.shared.begin_turn(cx);
         let now = self.shared.inner.clock.now();
+        self.heed_budget();
         self.receive();
         if self.take_orders(now) {
             self.end(EndCause::StackStopped);
@@ -129,11 +134,21 @@ impl Actor {
         }
     }
 
+    /// What is left of the stack's budget bounds the windows that this turn announces.
+    fn heed_budget(&mut self) {
+        let consumed = self.connection.consumed();
+        let window = self.shared.inner.budget.window(&mut self.promise, consumed);
+        self.connection.set_recv_limit(window);
+        if window == 0 && self.connection.discard_out_of_order() {
+            self.shared.inner.counters.budget_out_of_order.bump();
+        }
+    }
+
     // ---- From the network ----
 
     /// Handles what ingress has put into the mailbox, and hands the data over to the application.
     fn receive(&mut self) {
-        let arrivals = self.shared.mailbox.take();
+        let arrivals = self.shared.mailbox.take(&self.shared.inner.budget);
         if arrivals.is_empty() {
             return;
         }
@@ -324,9 +339,11 @@ impl Actor {
         let queued = self.connection.send_queued();
         if queued != self.published {
             self.published = queued;
-            self.shared.send.publish(queued);
+            self.shared.send.publish(queued, self.connection.send_memory());
         }
+        self.shared.set_out_of_order(self.connection.out_of_order_memory());
         self.shared.mailbox.set_room(self.connection.right_edge_room());
+        self.shared.inner.watch_budget();
     }
 
     /// Ends the actor if the connection is over, or lives on as a record.
@@ -376,7 +393,10 @@ impl Actor {
         self.shared.send.end(cause);
         self.shared.give_info(self.connection.info(), true);
         self.leave_queue();
-        self.shared.inner.counters.drop_late.add(self.shared.mailbox.take().len());
+        self.shared.set_out_of_order(0);
+        self.shared.inner.budget.release(&mut self.promise);
+        let inner = &self.shared.inner;
+        inner.counters.drop_late.add(self.shared.mailbox.take(&inner.budget).len());
         self.guard = None;
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use netstack_tcp::{FourTuple, KeepAlive, TcpConfig, TcpInfo};
 
-use super::mailbox::Mailbox;
+use super::mailbox::{Arrival, Mailbox};
+use crate::budget::LEAST;
 use crate::error::EndCause;
 use crate::lane::{Phase, RecvSide, SendSide, Waiter, Waiters, lock};
 use crate::stack::Inner;
@@ -84,6 +85,8 @@ pub(crate) struct Shared {
     notified: AtomicBool,
     /// Ingress has put something into the mailbox in this batch.
     touched: AtomicBool,
+    /// The connection holds data out of order.
+    gap: AtomicBool,
     nodelay: AtomicBool,
     dscp: AtomicU8,
     hop_limit: AtomicU8,
@@ -99,8 +102,8 @@ impl Shared {
             tuple,
             inner: Arc::clone(inner),
             mailbox: Mailbox::new(config.recv_buffer_size()),
-            send: SendSide::new(config.send_buffer_size(), Phase::Connecting),
-            recv: RecvSide::default(),
+            send: SendSide::new(config.send_buffer_size(), Phase::Connecting, &inner.budget),
+            recv: RecvSide::new(&inner.budget),
             requests: Mutex::default(),
             waker: Mutex::default(),
             flow: inner.secrets.flow_hash(&tuple),
@@ -109,6 +112,7 @@ impl Shared {
             orders: AtomicU8::new(0),
             notified: AtomicBool::new(false),
             touched: AtomicBool::new(false),
+            gap: AtomicBool::new(false),
             nodelay: AtomicBool::new(config.is_nodelay()),
             dscp: AtomicU8::new(config.dscp_value()),
             hop_limit: AtomicU8::new(config.hop_limit_value()),
@@ -144,6 +148,32 @@ impl Shared {
             }
         }
         self.notified.swap(false, AcqRel);
+    }
+
+    /// Ingress has something for the connection. Data is dropped when the stack's buffers hold twice their budget and the
+    /// connection has its share: not acknowledged, it comes again.
+    pub(crate) fn push(&self, arrival: Arrival) {
+        let counters = &self.inner.counters;
+        let refused = self.inner.budget.is_overrun()
+            && arrival.input.payload_len() > 0
+            && (self.mailbox.holds_data() || self.recv.memory() >= LEAST);
+        if refused {
+            return counters.drop_budget.bump();
+        }
+        self.mailbox.push(arrival, counters, &self.inner.budget);
+    }
+
+    /// The actor says how much memory the connection holds out of order.
+    pub(crate) fn set_out_of_order(&self, memory: usize) {
+        if memory > 0 || self.has_gap() {
+            self.gap.store(memory > 0, Relaxed);
+            self.recv.set_out_of_order(memory);
+        }
+    }
+
+    /// Whether the connection holds data out of order.
+    pub(crate) fn has_gap(&self) -> bool {
+        self.gap.load(Relaxed)
     }
 
     /// Ingress notes that it will notify this connection at the end of the batch. True for the first in the batch.
@@ -303,6 +333,13 @@ impl Shared {
 /// At least 1, and at most 49 days.
 fn whole_millis(limit: Duration) -> u32 {
     u32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX).max(1)
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // What came after the actor's end.
+        self.mailbox.take(&self.inner.budget);
+    }
 }
 
 impl std::fmt::Debug for Shared {

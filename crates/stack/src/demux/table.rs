@@ -285,6 +285,11 @@ impl Table {
         self.actors_where(|shared| shared.local().port() == port && shared.send.is_connecting())
     }
 
+    /// Connections that hold data out of order.
+    pub(crate) fn actors_with_gap(&self) -> Vec<Arc<Shared>> {
+        self.actors_where(Shared::has_gap)
+    }
+
     fn actors_where(&self, wanted: impl Fn(&Shared) -> bool) -> Vec<Arc<Shared>> {
         let mut all = Vec::new();
         for shard in &self.shards {

@@ -38,8 +38,13 @@ pub(crate) enum Waiter<'a, 'b> {
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     slot: Option<Waker>,
-    shared: Vec<(u64, Waker)>,
+    /// Boxed, for most connections never have one.
+    shared: Option<Box<Places>>,
 }
+
+/// Futures that wait, each with its place.
+#[derive(Debug, Default)]
+struct Places(Vec<(u64, Waker)>);
 
 impl Waiters {
     /// Stores the newest waker of `waiter`.
@@ -49,20 +54,23 @@ impl Waiters {
                 Some(waker) => waker.clone_from(cx.waker()),
                 slot => *slot = Some(cx.waker().clone()),
             },
-            Waiter::Shared(cx, place) => match self.shared.iter_mut().find(|(other, _)| other == place) {
-                Some((_, waker)) => waker.clone_from(cx.waker()),
-                None => self.shared.push((*place, cx.waker().clone())),
-            },
+            Waiter::Shared(cx, place) => {
+                let places = &mut self.shared.get_or_insert_default().0;
+                match places.iter_mut().find(|(other, _)| other == place) {
+                    Some((_, waker)) => waker.clone_from(cx.waker()),
+                    None => places.push((*place, cx.waker().clone())),
+                }
+            }
             Waiter::None => {}
         }
     }
 
     /// A future does not wait any more.
     pub(crate) fn forget(&mut self, place: u64) {
-        self.shared.retain(|(other, _)| *other != place);
-        if self.shared.is_empty() {
-            self.shared = Vec::new();
+        if let Some(places) = &mut self.shared {
+            places.0.retain(|(other, _)| *other != place);
         }
+        self.shared.take_if(|places| places.0.is_empty());
     }
 
     /// Takes everyone out, to be woken after the lock is let go.
@@ -72,7 +80,7 @@ impl Waiters {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.slot.is_none() && self.shared.is_empty()
+        self.slot.is_none() && self.shared.is_none()
     }
 
     /// Wakes everyone.
@@ -80,7 +88,7 @@ impl Waiters {
         if let Some(waker) = self.slot {
             waker.wake();
         }
-        for (_, waker) in self.shared {
+        for (_, waker) in self.shared.map(|places| places.0).into_iter().flatten() {
             waker.wake();
         }
     }

@@ -1,12 +1,13 @@
 //! The receive lane: in-order bytes on their way from the actor to the application.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Waiter, Waiters, lock};
+use crate::budget::{Account, Budget};
 use crate::error::EndCause;
 
 /// Payload shorter than this is copied into the lane's open tail, so that small segments cannot pin the large
@@ -43,6 +44,12 @@ struct RecvLane {
     tail: BytesMut,
     /// Bytes not read yet: `chunks`, `tail`, and what readers hold in `current`.
     unread: usize,
+    /// Bytes in `chunks` and in the whole of the piece that readers hold in `current`.
+    stored: u32,
+    /// Of those, the latter.
+    current: u32,
+    /// Bytes that the connection holds out of order.
+    out_of_order: u32,
     end: Option<End>,
     /// When `unread` falls to this, the actor announces a larger window. In 32 bits, as all of a connection's buffers.
     update_at: Option<u32>,
@@ -54,8 +61,25 @@ impl RecvLane {
     fn seal_tail(&mut self) {
         if !self.tail.is_empty() {
             let tail = std::mem::take(&mut self.tail);
-            self.chunks.push_back(tail.freeze());
+            self.push(sealed(tail));
         }
+    }
+
+    fn push(&mut self, chunk: Bytes) {
+        self.stored += chunk.len() as u32;
+        self.chunks.push_back(chunk);
+    }
+
+    /// Memory that received data takes.
+    fn memory(&self) -> usize {
+        (self.stored + self.out_of_order) as usize
+            + self.tail.capacity()
+            + self.chunks.capacity() * size_of::<Bytes>()
+    }
+
+    /// The piece that readers held is gone.
+    fn let_go(&mut self) {
+        self.stored = self.stored.saturating_sub(std::mem::take(&mut self.current));
     }
 
     fn next_piece(&mut self) -> Option<Bytes> {
@@ -67,11 +91,16 @@ impl RecvLane {
             // An idle connection holds no queue storage.
             self.chunks = VecDeque::new();
         }
+        self.current = piece.len() as u32;
         Some(piece)
     }
 
-    /// Accounts for `len` bytes read; true when a window update became due.
-    fn consumed(&mut self, len: usize) -> bool {
+    /// Accounts for `len` bytes read, up to the end of the piece that readers hold if it is `emptied`; true when a window
+    /// update became due.
+    fn consumed(&mut self, len: usize, emptied: bool) -> bool {
+        if emptied {
+            self.let_go();
+        }
         // `discard` may have come in between.
         self.unread = self.unread.saturating_sub(len);
         let due = self.update_at.is_some_and(|level| self.unread <= level as usize);
@@ -83,14 +112,19 @@ impl RecvLane {
 }
 
 /// The receive lane and the piece that a reader has taken out of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RecvSide {
     lane: Mutex<RecvLane>,
+    account: Account,
     /// The piece being read. Only readers lock it, so copying out of it keeps nobody else waiting.
     current: Mutex<Bytes>,
 }
 
 impl RecvSide {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
+        Self { lane: Mutex::default(), account: Account::new(budget), current: Mutex::default() }
+    }
+
     /// Hands up to `want` bytes to `sink`, piece by piece. With nothing to read, stores the waiter.
     pub(crate) fn read(
         &self,
@@ -119,8 +153,7 @@ impl RecvSide {
                 *current = Bytes::new();
             }
         }
-        drop(current);
-        let update = lock(&self.lane).consumed(len);
+        let update = self.consumed(len, current);
         Poll::Ready(Ok(Read::Data { len, update }))
     }
 
@@ -143,15 +176,26 @@ impl RecvSide {
         if current.is_empty() {
             *current = Bytes::new();
         }
-        drop(current);
-        let update = lock(&self.lane).consumed(len);
+        let update = self.consumed(len, current);
         Poll::Ready(Ok(Read::Data { len, update }))
+    }
+
+    /// Accounts for `len` bytes taken out of `current` and pieces before it.
+    fn consumed(&self, len: usize, current: MutexGuard<'_, Bytes>) -> bool {
+        let mut lane = lock(&self.lane);
+        let update = lane.consumed(len, current.is_empty());
+        let surplus = self.account.set(lane.memory());
+        drop(lane);
+        drop(current);
+        self.account.give(surplus);
+        update
     }
 
     /// Makes sure that there is a piece in `current`. Without one, gives the lane out, still locked.
     fn refill(&self, current: &mut Bytes) -> Option<MutexGuard<'_, RecvLane>> {
         if current.is_empty() {
             let mut lane = lock(&self.lane);
+            lane.let_go();
             match lane.next_piece() {
                 Some(piece) => *current = piece,
                 None => return Some(lane),
@@ -226,6 +270,20 @@ impl RecvSide {
         lock(&self.lane).unread
     }
 
+    /// Memory that received data takes, with what the connection holds out of order.
+    pub(crate) fn memory(&self) -> usize {
+        lock(&self.lane).memory()
+    }
+
+    /// The actor says how much memory the connection holds out of order.
+    pub(crate) fn set_out_of_order(&self, memory: usize) {
+        let mut lane = lock(&self.lane);
+        lane.out_of_order = u32::try_from(memory).unwrap_or(u32::MAX);
+        let surplus = self.account.set(lane.memory());
+        drop(lane);
+        self.account.give(surplus);
+    }
+
     /// The actor hands over pieces of the stream, in order, and wakes the reader.
     pub(crate) fn publish(&self, pieces: VecDeque<Bytes>) {
         let pieces = merge_small(pieces);
@@ -234,7 +292,7 @@ impl RecvSide {
             if piece.len() >= COPY_BELOW {
                 lane.unread += piece.len();
                 lane.seal_tail();
-                lane.chunks.push_back(piece);
+                lane.push(piece);
                 continue;
             }
             // The tail leaves the lane while it is copied into; a reader sees older chunks meanwhile, in order.
@@ -242,12 +300,16 @@ impl RecvSide {
             drop(lane);
             let (full, tail) = append(tail, &piece);
             lane = lock(&self.lane);
-            lane.chunks.extend(full);
+            if let Some(full) = full {
+                lane.push(full);
+            }
             lane.unread += piece.len();
             lane.tail = tail;
         }
         let waiters = if lane.unread > 0 { lane.waiters.take() } else { Waiters::default() };
+        let surplus = self.account.set(lane.memory());
         drop(lane);
+        self.account.give(surplus);
         waiters.wake();
     }
 
@@ -291,13 +353,16 @@ impl RecvSide {
 
     /// Throws away what nobody will read.
     pub(crate) fn discard(&self) {
-        let (chunks, tail) = {
-            let mut lane = lock(&self.lane);
-            lane.unread = 0;
-            (std::mem::take(&mut lane.chunks), std::mem::take(&mut lane.tail))
-        };
-        drop((chunks, tail));
-        *lock(&self.current) = Bytes::new();
+        let mut current = lock(&self.current);
+        let mut lane = lock(&self.lane);
+        (lane.unread, lane.stored, lane.current) = (0, 0, 0);
+        let pieces =
+            (std::mem::take(&mut lane.chunks), std::mem::take(&mut lane.tail), std::mem::take(&mut *current));
+        let surplus = self.account.set(lane.memory());
+        drop(lane);
+        drop(current);
+        drop(pieces);
+        self.account.give(surplus);
     }
 }
 
@@ -319,9 +384,15 @@ fn merge_small(pieces: VecDeque<Bytes>) -> VecDeque<Bytes> {
         while let Some(next) = pieces.next_if(small) {
             run.extend_from_slice(&next);
         }
+        run.shrink_to_fit();
         merged.push_back(run.into());
     }
     merged
+}
+
+/// A sealed tail, which may lie in a block far larger than it.
+fn sealed(tail: BytesMut) -> Bytes {
+    if tail.len() < tail.capacity() / 2 { Bytes::copy_from_slice(&tail) } else { tail.freeze() }
 }
 
 /// Appends a small piece to an open tail. A full tail is sealed, and a larger one begun: the reader lags behind.
@@ -335,5 +406,5 @@ fn append(mut tail: BytesMut, piece: &[u8]) -> (Option<Bytes>, BytesMut) {
     }
     let mut next = BytesMut::with_capacity(TAIL_BLOCK);
     next.extend_from_slice(piece);
-    (Some(tail.freeze()), next)
+    (Some(sealed(tail)), next)
 }

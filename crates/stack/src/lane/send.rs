@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::ops::Deref;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Waiter, Waiters, lock};
+use crate::budget::{Account, Allowance, Budget, LEAST, Ticket};
 use crate::error::EndCause;
 
 /// Largest block that written bytes are copied into; also the most that one write takes.
@@ -118,17 +119,23 @@ pub(crate) struct Taken {
     pub(crate) fin: bool,
 }
 
+/// In 32 bits, as all of a connection's buffers.
 #[derive(Debug)]
 struct SendLane {
     queue: VecDeque<Piece>,
     /// Bytes in `queue`.
-    queued: usize,
+    queued: u32,
     /// Bytes that the connection holds, unsent or unacknowledged, as last published.
-    in_connection: usize,
-    /// In 32 bits, as all of a connection's buffers.
+    in_connection: u32,
+    /// Memory of what the connection holds beyond that: the acknowledged part of its oldest piece.
+    spent: u32,
+    /// Size of the largest block in use, until all that was written is acknowledged.
+    block: u32,
+    /// Our place among those who wait for the budget: from the first wait until something is written.
+    ticket: Option<Ticket>,
     capacity: u32,
     /// Notify the actor when `queued` reaches this.
-    notify_at: usize,
+    notify_at: u32,
     /// Bytes of `queue`, from the front, that end with urgent data; 0 without any. Within the capacity: 32 bits do.
     urgent: u32,
     shut: bool,
@@ -138,7 +145,24 @@ struct SendLane {
 
 impl SendLane {
     fn space(&self) -> usize {
-        self.capacity().saturating_sub(self.queued + self.in_connection)
+        self.capacity().saturating_sub(self.held())
+    }
+
+    /// Bytes written that are not acknowledged.
+    fn held(&self) -> usize {
+        (self.queued + self.in_connection) as usize
+    }
+
+    /// Memory that written data takes. A block stays in use as a whole as long as any byte in it does.
+    fn memory(&self) -> usize {
+        (self.held() + self.spent as usize).max(self.block as usize)
+    }
+
+    /// Whether writers are to be woken for the sake of the lane itself: a quarter of the capacity is free, and there is no
+    /// waiting for the budget, or it need not be asked.
+    fn invites(&self) -> bool {
+        let asks_budget = self.ticket.is_some() && self.held() >= LEAST;
+        !self.waiters.is_empty() && self.space() >= (self.capacity() / 4).max(1) && !asks_budget
     }
 
     fn capacity(&self) -> usize {
@@ -148,7 +172,7 @@ impl SendLane {
     /// Queues `piece`, joined to the one before when they lie side by side in one block.
     fn push(&mut self, piece: Piece) -> bool {
         let before = self.queued;
-        self.queued += piece.len();
+        self.queued += piece.len() as u32;
         match (self.queue.back_mut(), piece) {
             (Some(Piece::Block(last)), Piece::Block(next)) if last.as_ptr_range().end == next.as_ptr() => {
                 last.unsplit(next);
@@ -174,15 +198,19 @@ pub(crate) struct SendSide {
     lane: Mutex<SendLane>,
     /// Spare room behind the newest piece. Only writers lock it while they copy.
     block: Mutex<BytesMut>,
+    account: Account,
 }
 
 impl SendSide {
-    pub(crate) fn new(capacity: usize, phase: Phase) -> Self {
+    pub(crate) fn new(capacity: usize, phase: Phase, budget: &Arc<Budget>) -> Self {
         Self {
             lane: Mutex::new(SendLane {
                 queue: VecDeque::new(),
                 queued: 0,
                 in_connection: 0,
+                spent: 0,
+                block: 0,
+                ticket: None,
                 capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
                 notify_at: 1,
                 urgent: 0,
@@ -191,6 +219,7 @@ impl SendSide {
                 waiters: Waiters::default(),
             }),
             block: Mutex::new(BytesMut::new()),
+            account: Account::new(budget),
         }
     }
 
@@ -244,7 +273,7 @@ impl SendSide {
     ) -> Poll<Write> {
         // Held throughout, so that concurrent writers keep their order and none takes the room found here.
         let mut block = lock(&self.block);
-        let (room, held) = {
+        let (room, in_turn, held) = {
             let mut lane = lock(&self.lane);
             if let Some(closed) = lane.closed() {
                 return Poll::Ready(Write::Closed(closed));
@@ -252,12 +281,11 @@ impl SendSide {
             if total == 0 {
                 return Poll::Ready(Write::Data { len: 0, first: false });
             }
-            let room = lane.space();
+            let Allowance { bytes: room, in_turn } = self.room(&mut lane, waiter);
             if room == 0 {
-                lane.waiters.register(waiter);
                 return Poll::Pending;
             }
-            (room, lane.queued + lane.in_connection)
+            (room, in_turn, lane.held())
         };
         let piece = make(&mut block, room, held);
         let len = piece.len();
@@ -265,21 +293,59 @@ impl SendSide {
         if let Some(closed) = lane.closed() {
             return Poll::Ready(Write::Closed(closed));
         }
+        if matches!(piece, Piece::Block(_)) {
+            lane.block = lane.block.max((len + block.capacity()) as u32);
+        }
         let mut first = lane.push(piece);
         if urgent {
-            lane.urgent = lane.queued as u32;
+            lane.urgent = lane.queued;
             first = true;
         }
+        let surplus = self.account.set(lane.memory());
+        let ticket = if in_turn { lane.ticket.take() } else { None };
+        drop(lane);
+        drop(block);
+        self.account.give(surplus);
+        self.done_waiting(ticket);
         Poll::Ready(Write::Data { len, first })
+    }
+
+    /// How much may be written now, by the lane's capacity and the budget. If nothing, the waiter is stored.
+    fn room(&self, lane: &mut SendLane, waiter: &Waiter<'_, '_>) -> Allowance {
+        let space = lane.space();
+        let budget = self.account.budget();
+        let mut allowance = budget.may_write(lane.held(), lane.ticket);
+        if space == 0 {
+            // Not the budget is what it waits for.
+            if let Some(ticket) = lane.ticket.take() {
+                budget.leave(ticket);
+            }
+        } else if allowance.bytes == 0 && !matches!(waiter, Waiter::None) {
+            lane.ticket = Some(budget.wait(lane.ticket, waiter));
+            allowance = budget.may_write(lane.held(), lane.ticket);
+        }
+        allowance.bytes = allowance.bytes.min(space);
+        if allowance.bytes == 0 {
+            // An end of the connection wakes it, and bytes of its own that are acknowledged.
+            lane.waiters.register(waiter);
+        }
+        allowance
+    }
+
+    /// The lane of `ticket` waits for the budget no longer: those behind it may.
+    fn done_waiting(&self, ticket: Option<Ticket>) {
+        if let Some(ticket) = ticket {
+            self.account.budget().leave(ticket);
+            self.account.budget().wake_writers();
+        }
     }
 
     /// Ready when a write would not wait: room, or an error to report.
     pub(crate) fn poll_writable(&self, waiter: &Waiter<'_, '_>) -> Poll<()> {
         let mut lane = lock(&self.lane);
-        if lane.space() > 0 || lane.closed().is_some() {
+        if lane.closed().is_some() || self.room(&mut lane, waiter).bytes > 0 {
             return Poll::Ready(());
         }
-        lane.waiters.register(waiter);
         Poll::Pending
     }
 
@@ -298,7 +364,15 @@ impl SendSide {
 
     /// A future does not wait any more.
     pub(crate) fn forget(&self, place: u64) {
-        lock(&self.lane).waiters.forget(place);
+        let mut lane = lock(&self.lane);
+        lane.waiters.forget(place);
+        let ticket = lane.ticket;
+        drop(lane);
+        if let Some(ticket) = ticket {
+            self.account.budget().forget(ticket, place);
+            // It may have been woken for bytes that it leaves to others.
+            self.account.budget().wake_writers();
+        }
     }
 
     /// Closes the sending half behind what was written. Tells whether this call did it; an error if the connection
@@ -334,7 +408,7 @@ impl SendSide {
 
     /// The actor takes what the connection can use now: all of it once the sending half is shut, or with urgent data.
     pub(crate) fn take(&self, room: Room) -> Taken {
-        let threshold = room.threshold();
+        let threshold = u32::try_from(room.threshold()).unwrap_or(u32::MAX);
         let mut lane = lock(&self.lane);
         if lane.queued < threshold && !lane.shut && lane.urgent == 0 {
             lane.notify_at = threshold;
@@ -347,17 +421,21 @@ impl SendSide {
         Taken { pieces: std::mem::take(&mut lane.queue), urgent, fin: lane.shut }
     }
 
-    /// The actor publishes how much the connection holds, and wakes writers once a quarter of the capacity is free.
-    pub(crate) fn publish(&self, in_connection: usize) {
+    /// The actor publishes how much the connection holds, in how much memory, and wakes writers once a quarter of the
+    /// capacity is free.
+    pub(crate) fn publish(&self, in_connection: usize, memory: usize) {
         let mut lane = lock(&self.lane);
-        lane.in_connection = in_connection;
-        let idle = in_connection == 0 && lane.queued == 0;
-        let waiters = if !lane.waiters.is_empty() && lane.space() >= (lane.capacity() / 4).max(1) {
-            lane.waiters.take()
-        } else {
-            Waiters::default()
-        };
+        // Within the capacity.
+        lane.in_connection = in_connection as u32;
+        lane.spent = u32::try_from(memory.saturating_sub(in_connection)).unwrap_or(u32::MAX);
+        let idle = lane.held() == 0;
+        if idle {
+            lane.block = 0;
+        }
+        let waiters = if lane.invites() { lane.waiters.take() } else { Waiters::default() };
+        let surplus = self.account.set(lane.memory());
         drop(lane);
+        self.account.give(surplus);
         waiters.wake();
         if idle && let Ok(mut block) = self.block.try_lock() {
             // An idle connection holds no block. A writer that holds the lock is about to use it.
@@ -374,10 +452,14 @@ impl SendSide {
     pub(crate) fn end(&self, cause: EndCause) {
         self.set_phase(Phase::Ended(cause));
         let mut lane = lock(&self.lane);
-        lane.queued = 0;
+        (lane.queued, lane.in_connection, lane.spent, lane.block) = (0, 0, 0, 0);
         let queue = std::mem::take(&mut lane.queue);
+        let ticket = lane.ticket.take();
+        let surplus = self.account.set(0);
         drop(lane);
         drop(queue);
+        self.account.give(surplus);
+        self.done_waiting(ticket);
     }
 
     fn set_phase(&self, phase: Phase) {

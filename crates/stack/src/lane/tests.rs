@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::Bytes;
 
 use super::*;
+use crate::budget::Budget;
 use crate::error::EndCause;
 
 #[derive(Default)]
@@ -43,15 +44,20 @@ fn write(side: &SendSide, data: &[u8]) -> Poll<Write> {
     side.write(&[IoSlice::new(data)], &Waiter::None)
 }
 
+/// A budget that is never reached.
+fn budget() -> Arc<Budget> {
+    Arc::new(Budget::new(usize::MAX))
+}
+
 fn open(capacity: usize) -> SendSide {
-    SendSide::new(capacity, Phase::Open)
+    SendSide::new(capacity, Phase::Open, &budget())
 }
 
 const ALL: Room = Room { unsent: 0, mss: 1460 };
 
 #[test]
 fn received_pieces_keep_their_order_whatever_their_size() {
-    let side = RecvSide::default();
+    let side = RecvSide::new(&budget());
     let large = vec![3; 5000];
     side.publish(pieces(&[b"one ", b"two ", &large, b"three ", b"four"]));
     side.publish(pieces(&[&large, b"five"]));
@@ -67,7 +73,7 @@ fn received_pieces_keep_their_order_whatever_their_size() {
 
 #[test]
 fn small_payload_does_not_pin_its_buffer() {
-    let side = RecvSide::default();
+    let side = RecvSide::new(&budget());
     let frame = Bytes::from(vec![9; 64 << 10]);
     side.publish([frame.slice(100..200)].into());
     assert!(frame.is_unique(), "the lane holds a copy");
@@ -77,7 +83,7 @@ fn small_payload_does_not_pin_its_buffer() {
 
 #[test]
 fn peek_sees_across_pieces_and_takes_nothing() {
-    let side = RecvSide::default();
+    let side = RecvSide::new(&budget());
     side.publish(pieces(&[&[1; 3000], b"small", &[2; 3000]]));
     assert_eq!(read_all(&side, 1000).len(), 1000);
     let mut seen = Vec::new();
@@ -88,7 +94,7 @@ fn peek_sees_across_pieces_and_takes_nothing() {
 
 #[test]
 fn a_reader_wakes_the_actor_once_per_level() {
-    let side = RecvSide::default();
+    let side = RecvSide::new(&budget());
     side.publish(pieces(&[&[0; 4000]]));
     assert_eq!(side.set_update_at(Some(2000)), None);
     let read = |want| side.read(want, &Waiter::None, |_| {});
@@ -100,7 +106,7 @@ fn a_reader_wakes_the_actor_once_per_level() {
 
 #[test]
 fn the_end_comes_after_the_data_and_the_first_end_counts() {
-    let side = RecvSide::default();
+    let side = RecvSide::new(&budget());
     let (count, waker) = counter();
     let mut cx = Context::from_waker(&waker);
     assert!(side.read(1, &Waiter::Poll(&mut cx), |_| {}).is_pending());
@@ -114,7 +120,7 @@ fn the_end_comes_after_the_data_and_the_first_end_counts() {
 
 #[test]
 fn shared_waiters_are_all_woken_and_stored_once() {
-    let side = RecvSide::default();
+    let side = RecvSide::new(&budget());
     let tasks: Vec<_> = (0..3).map(|_| counter()).collect();
     for _ in 0..2 {
         for (place, (_, waker)) in tasks.iter().enumerate() {
@@ -130,7 +136,7 @@ fn shared_waiters_are_all_woken_and_stored_once() {
 
 #[test]
 fn a_dropped_wait_leaves_nothing_behind() {
-    let side = RecvSide::default();
+    let side = RecvSide::new(&budget());
     let (count, waker) = counter();
     {
         let future = wait(|waiter| side.poll_readable(waiter), |place| side.forget(place));
@@ -186,9 +192,9 @@ fn capacity_counts_what_the_connection_holds() {
     let (count, waker) = counter();
     let mut cx = Context::from_waker(&waker);
     assert!(side.write(&[IoSlice::new(b"x")], &Waiter::Poll(&mut cx)).is_pending());
-    side.publish(500);
+    side.publish(500, 500);
     assert_eq!(count.0.load(SeqCst), 0, "100 of 1000 bytes are not worth a wake");
-    side.publish(300);
+    side.publish(300, 300);
     assert_eq!(count.0.load(SeqCst), 1);
     assert!(matches!(write(&side, &[0; 600]), Poll::Ready(Write::Data { len: 300, .. })));
 }
@@ -295,9 +301,9 @@ fn bytes_count_against_the_capacity_and_stay_behind_in_part() {
     assert!(side.write_bytes(&mut data, &Waiter::Poll(&mut cx)).is_pending());
     assert_eq!(data.len(), 3196, "nothing was taken");
     side.take(ALL);
-    side.publish(900);
+    side.publish(900, 900);
     assert_eq!(count.0.load(SeqCst), 0, "100 of 1000 bytes are not worth a wake");
-    side.publish(700);
+    side.publish(700, 700);
     assert_eq!(count.0.load(SeqCst), 1);
     assert!(matches!(
         side.write_bytes(&mut data, &Waiter::None),
@@ -348,7 +354,7 @@ fn concurrent_writers_of_both_kinds_keep_their_order() {
 
 #[test]
 fn a_chunk_is_the_memory_that_was_received() {
-    let side = RecvSide::default();
+    let side = RecvSide::new(&budget());
     let piece = Bytes::from(pattern(5000));
     let start = piece.as_ptr();
     side.publish([piece].into());
@@ -370,7 +376,7 @@ fn a_chunk_is_the_memory_that_was_received() {
 
 #[test]
 fn a_reader_of_chunks_is_woken_and_told_of_the_end() {
-    let side = RecvSide::default();
+    let side = RecvSide::new(&budget());
     let (count, waker) = counter();
     let mut cx = Context::from_waker(&waker);
     let mut chunk = Bytes::new();

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::counters::Counters;
 use super::lifecycle::Lifecycle;
 use super::{Inner, Interface, Stack, StopSignal};
+use crate::budget::{self, Budget};
 use crate::clock::Clock;
 use crate::demux::{MAX_RECORDS, Table};
 use crate::icmp::ErrorLimiter;
@@ -53,6 +54,7 @@ pub struct StackBuilder {
     handle: Option<Handle>,
     seed: Option<u64>,
     max_time_wait: usize,
+    buffer_budget: usize,
     icmp_errors: (u32, u32),
     ephemeral_ports: RangeInclusive<u16>,
 }
@@ -67,6 +69,7 @@ impl StackBuilder {
             handle: None,
             seed: None,
             max_time_wait: MAX_RECORDS,
+            buffer_budget: budget::DEFAULT,
             icmp_errors: (ErrorLimiter::BURST, ErrorLimiter::PER_SECOND),
             ephemeral_ports: PortAllocator::DYNAMIC,
         }
@@ -115,6 +118,29 @@ impl StackBuilder {
     /// TIME-WAIT records held at most, at least 1; past it the oldest goes. Default 65,536.
     pub fn max_time_wait(mut self, records: usize) -> Self {
         self.max_time_wait = records;
+        self
+    }
+
+    /// Bytes that the buffers of all connections may hold together: what was written and is not acknowledged, and what has
+    /// arrived and is not read, in order or not. Memory counts as it is used, also where a piece in use keeps a larger one.
+    /// Default 1 GiB.
+    ///
+    /// As the budget fills up, the stack asks for more patience:
+    ///
+    /// | bytes held | what happens |
+    /// |---|---|
+    /// | from the start | a window begins with at most 64 KiB, grows as data is read, and is at most a quarter of what is left |
+    /// | 3/4 | writers wait in a queue, and go on in turn as bytes come free; `try_write` gives `WouldBlock` |
+    /// | 7/8 | windows stop opening; what was announced stays |
+    /// | 15/16 | what came out of order is given up, to be sent again by the peer |
+    /// | all | new connections are refused: their SYN is dropped |
+    /// | twice the budget | data below an edge announced earlier is dropped unacknowledged, to be sent again by the peer |
+    ///
+    /// Each connection may always hold 4 KiB, or two segments, each way, so that none comes to a halt for good. Nothing
+    /// acknowledged is ever lost. [`Stack::buffered`] tells how much is held, and
+    /// [`StackCounters`](crate::StackCounters) what was refused (`budget_*`, `drop_budget*`).
+    pub fn buffer_budget(mut self, bytes: usize) -> Self {
+        self.buffer_budget = bytes;
         self
     }
 
@@ -191,6 +217,7 @@ impl StackBuilder {
             table: Table::new(secrets, self.max_time_wait),
             listeners: Listeners::default(),
             counters: Counters::default(),
+            budget: Arc::new(Budget::new(self.buffer_budget)),
             icmp_limiter: ErrorLimiter::new(self.icmp_errors.0, self.icmp_errors.1),
             lifecycle: Lifecycle::new(Arc::clone(&signal)),
         });

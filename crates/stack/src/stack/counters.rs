@@ -84,6 +84,11 @@ counters! {
     time_wait_evicted,
     /// Handshakes whose last ACK was dropped because the accept queue was full.
     accept_queue_full,
+    /// Times that the stack's buffers filled three quarters of their budget, where writers wait, after they had held less
+    /// than half of it.
+    budget_pressure,
+    /// Connections that gave up what had come out of order because the stack's buffers had nearly used up their budget.
+    budget_out_of_order,
     /// Packets or segments that end within a header.
     drop_truncated,
     /// Neither IPv4 nor IPv6.
@@ -128,6 +133,10 @@ counters! {
     drop_backlog_full,
     /// SYNs refused because too many handshakes are open.
     drop_half_open_full,
+    /// SYNs refused because the stack's buffers have used their budget up.
+    drop_budget_syn,
+    /// Data dropped because the stack's buffers hold twice their budget; the peer sends it again.
+    drop_budget,
     /// Segments that a connection had queued already, dropped when its mailbox was full.
     drop_mailbox_duplicate,
     /// ACKs without data, dropped when a mailbox was full.

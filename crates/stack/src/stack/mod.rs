@@ -14,13 +14,14 @@ use netstack_device::{Capabilities, DeviceCounters, TxQueue};
 use netstack_tcp::{Connection, FourTuple, IsnGenerator, Opening, PortAllocator, SynRecord, TcpConfig};
 use netstack_wire::SeqNum;
 use tokio::runtime::Handle;
-use tracing::Instrument;
+use tracing::{Instrument, info, warn};
 
 pub use builder::StackBuilder;
 pub use counters::StackCounters;
 pub(crate) use lifecycle::{ActorGuard, StopSignal};
 
 use crate::actor::{Actor, Shared, order};
+use crate::budget::{Budget, Change};
 use crate::clock::Clock;
 use crate::demux::Table;
 use crate::icmp::ErrorLimiter;
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) table: Table,
     pub(crate) listeners: Listeners,
     pub(crate) counters: Counters,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) icmp_limiter: ErrorLimiter,
     lifecycle: Lifecycle,
 }
@@ -135,6 +137,26 @@ impl Inner {
         }
     }
 
+    /// Tells when the buffers come under pressure and when they are relieved, and makes connections give up what came out of
+    /// order when little is left.
+    pub(crate) fn watch_budget(&self) {
+        let Some(change) = self.budget.change() else { return };
+        let used = self.budget.used();
+        match change {
+            Change::Pressed => {
+                self.counters.budget_pressure.bump();
+                warn!(used, "the stack's buffers are three quarters full: writers wait, windows shrink");
+            }
+            Change::Strained => {
+                warn!(used, "the stack's buffers are nearly full: out-of-order data is given up");
+                for shared in self.table.actors_with_gap() {
+                    shared.notify();
+                }
+            }
+            Change::Relieved => info!(used, "the stack's buffers are less than half full again"),
+        }
+    }
+
     /// The interface for packets to `remote`, and the address that they come from.
     pub(crate) fn source_for(&self, remote: SocketAddr) -> Option<(usize, SocketAddr)> {
         let (interface, ip) = self.routes.source_for(remote.ip())?;
@@ -196,6 +218,13 @@ impl Stack {
     #[must_use]
     pub fn counters(&self) -> StackCounters {
         self.inner.counters.snapshot()
+    }
+
+    /// Bytes of memory that hold data of connections now, charged in steps of 4 KiB; see
+    /// [`StackBuilder::buffer_budget`]. 0 when every connection is idle.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.inner.budget.used()
     }
 
     /// What the device did so far, `index` counting in the order of [`StackBuilder::device`].

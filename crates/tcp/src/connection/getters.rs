@@ -55,6 +55,24 @@ impl Connection {
         self.snd.buffer.len() as usize
     }
 
+    /// Octets of memory that hold what is written and not acknowledged: of a piece acknowledged in part, all of it.
+    #[must_use]
+    pub fn send_memory(&self) -> usize {
+        self.snd.buffer.memory()
+    }
+
+    /// Octets of the peer's that the application has consumed so far.
+    #[must_use]
+    pub fn consumed(&self) -> u64 {
+        self.rcv.consumed()
+    }
+
+    /// Octets of memory that hold what came out of order.
+    #[must_use]
+    pub fn out_of_order_memory(&self) -> usize {
+        self.rcv.out_of_order_memory()
+    }
+
     /// Octets written and not yet sent; after a retransmission timeout, those to be sent again count too.
     #[must_use]
     pub fn unsent(&self) -> usize {

@@ -207,6 +207,19 @@ impl Connection {
         self.rcv.update_below(&self.config, self.agreed.rcv_shift).map(|level| level as usize)
     }
 
+    /// Bounds what may wait for the application below the configured receive buffer, from the next announcement on; at
+    /// least two segments always may. The right edge that was announced stays (SHLD-14). With 0 nothing is kept that comes
+    /// out of order either.
+    pub fn set_recv_limit(&mut self, octets: usize) {
+        self.rcv.set_limit(u32::try_from(octets).unwrap_or(u32::MAX));
+    }
+
+    /// Gives up what came out of order, for its memory: the peer has to keep it until it is acknowledged in order, and
+    /// sends it again (RFC 2018 8). Whether there was any.
+    pub fn discard_out_of_order(&mut self) -> bool {
+        self.rcv.discard_out_of_order()
+    }
+
     /// CLOSE of the sending half (RFC 9293 3.10.4): a FIN follows what was written (S-CLOSE-1). Reading goes on. Before
     /// the connection is open the FIN waits until it is (S-CLOSE-3).
     pub fn shutdown_write(&mut self) {

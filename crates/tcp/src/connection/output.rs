@@ -90,7 +90,7 @@ impl Connection {
 
     /// The window of a SYN, never scaled (R7323-3).
     pub(super) fn syn_window(&self) -> u32 {
-        self.config.recv_buffer.min(0xffff)
+        self.rcv.buffer(&self.config).min(0xffff)
     }
 
     // ---- Text and FIN ----

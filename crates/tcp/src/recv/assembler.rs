@@ -61,7 +61,6 @@ impl Assembler {
     }
 
     /// Octets and overhead held.
-    #[cfg(test)]
     pub(crate) fn cost(&self) -> usize {
         self.cost
     }

@@ -42,6 +42,8 @@ pub(crate) struct RecvHalf {
     ready_len: u32,
     /// Fetched by the owner, and not yet consumed by the application.
     unread: u32,
+    /// What the owner allows of the configured buffer.
+    limit: u32,
     out_of_order: Option<Box<Assembler>>,
     /// A duplicate to report in the next ACK (RFC 2883).
     dsack: Option<SackBlock>,
@@ -77,6 +79,7 @@ impl RecvHalf {
             ready: VecDeque::new(),
             ready_len: 0,
             unread: 0,
+            limit: u32::MAX,
             out_of_order: None,
             dsack: None,
             ack: AckPolicy::new(config.quick_acks),
@@ -110,6 +113,11 @@ impl RecvHalf {
         self.ready_len + self.unread
     }
 
+    /// Octets the application has consumed.
+    pub(crate) fn consumed(&self) -> u64 {
+        self.offset.saturating_sub(self.buffered().into())
+    }
+
     /// Takes `data`, from a frame of `frame` octets of text, at `seq`, which lies in the window and not below `nxt`; the copy
     /// of what is there already is dropped.
     pub(crate) fn insert(&mut self, seq: SeqNum, data: Bytes, frame: usize, config: &TcpConfig) -> Text {
@@ -118,12 +126,13 @@ impl RecvHalf {
             return Text::InOrder { filled: false };
         }
         let at = self.offset + u64::from(seq.distance_from(self.nxt));
-        let budget = 2 * config.recv_buffer as usize;
+        let budget = if self.limit == 0 { 0 } else { 2 * self.buffer(config) as usize };
         if seq != self.nxt {
             let inserted = self.out_of_order.get_or_insert_default().insert(at, &data, frame, budget);
             if let Some((left, right)) = inserted.duplicate {
                 self.report_duplicate(self.seq_at(left), self.seq_at(right));
             }
+            self.out_of_order.take_if(|held| held.is_empty());
             return Text::OutOfOrder;
         }
         self.fill(detached(data, frame));
@@ -180,6 +189,22 @@ impl RecvHalf {
         }
     }
 
+    /// Bounds what may wait for the application below what is configured; with 0 nothing is kept out of order.
+    pub(crate) fn set_limit(&mut self, octets: u32) {
+        self.limit = octets;
+    }
+
+    /// Gives up what came out of order: the peer still has it (RFC 2018 8). Whether there was any.
+    pub(crate) fn discard_out_of_order(&mut self) -> bool {
+        self.dsack = None;
+        self.out_of_order.take().is_some()
+    }
+
+    /// Octets of memory that hold what came out of order.
+    pub(crate) fn out_of_order_memory(&self) -> usize {
+        self.out_of_order.as_deref().map_or(0, Assembler::cost)
+    }
+
     /// Drops all data, in order or not.
     pub(crate) fn clear(&mut self) {
         self.ready = VecDeque::new();
@@ -214,15 +239,20 @@ impl RecvHalf {
 
     // ---- The announced window ----
 
+    /// Octets that may wait for the application now. Two segments always may, lest the peer wait for good.
+    pub(crate) fn buffer(&self, config: &TcpConfig) -> u32 {
+        config.recv_buffer.min(self.limit.max(2 * u32::from(self.mss)))
+    }
+
     /// The right edge that the buffer allows, before silly-window avoidance.
     fn wanted_edge(&self, config: &TcpConfig, shift: u8) -> SeqNum {
-        let free = config.recv_buffer.saturating_sub(self.buffered());
+        let free = self.buffer(config).saturating_sub(self.buffered());
         self.nxt + free.min(0xffff << shift)
     }
 
     /// What the edge has to gain before it moves (MUST-39).
     fn worthwhile(&self, config: &TcpConfig) -> u32 {
-        (config.recv_buffer / 2).min(u32::from(self.mss))
+        (self.buffer(config) / 2).min(u32::from(self.mss))
     }
 
     fn edge_gain(&self, config: &TcpConfig, shift: u8) -> u32 {
@@ -253,17 +283,17 @@ impl RecvHalf {
     /// allows; else a quarter of the buffer.
     fn update_threshold(&self, config: &TcpConfig) -> u32 {
         let least = self.worthwhile(config);
-        if self.window() < 2 * u32::from(self.mss) { least } else { least.max(config.recv_buffer / 4) }
+        if self.window() < 2 * u32::from(self.mss) { least } else { least.max(self.buffer(config) / 4) }
     }
 
     /// The level of unread octets at which a window update becomes due; `None` while none can.
     pub(crate) fn update_below(&self, config: &TcpConfig, shift: u8) -> Option<u32> {
         let needed = self.window() + self.update_threshold(config);
-        if needed > config.recv_buffer.min(0xffff << shift) {
+        if needed > self.buffer(config).min(0xffff << shift) {
             return None;
         }
         // The edge gains enough once what is buffered leaves room for the window and the threshold.
-        let level = config.recv_buffer - needed;
+        let level = self.buffer(config) - needed;
         (self.buffered() > level).then(|| level.saturating_sub(self.ready_len))
     }
 

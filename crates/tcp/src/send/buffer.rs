@@ -21,12 +21,19 @@ pub(crate) struct SendBuffer {
     /// Stream offset of the oldest octet held.
     start: u64,
     len: u32,
+    /// Octets of the oldest piece that are acknowledged, but stay in memory with the rest of it.
+    spent: u32,
 }
 
 impl SendBuffer {
     /// Octets held.
     pub(crate) fn len(&self) -> u32 {
         self.len
+    }
+
+    /// Octets of memory in use: of the oldest piece, all of it.
+    pub(crate) fn memory(&self) -> usize {
+        self.len as usize + self.spent as usize
     }
 
     pub(crate) fn push(&mut self, data: Bytes) {
@@ -49,9 +56,11 @@ impl SendBuffer {
             if done < chunk.data.len() {
                 chunk.data.advance(done);
                 chunk.start += done as u64;
+                self.spent += done as u32;
                 break;
             }
             self.chunks.pop_front();
+            self.spent = 0;
         }
         if self.chunks.is_empty() && self.chunks.capacity() > 0 {
             // An idle connection holds no storage.

@@ -11,8 +11,13 @@ fn arrival(seq: u32, flags: TcpFlags, len: usize) -> Arrival {
     Arrival { at: Instant::ZERO, input: Input::Segment(segment) }
 }
 
-fn sequence(mailbox: &Mailbox) -> Vec<u32> {
-    let numbers = mailbox.take().into_iter().map(|arrival| match arrival.input {
+/// A budget that is never reached.
+fn budget() -> Budget {
+    Budget::new(usize::MAX)
+}
+
+fn sequence(mailbox: &Mailbox, budget: &Budget) -> Vec<u32> {
+    let numbers = mailbox.take(budget).into_iter().map(|arrival| match arrival.input {
         Input::Segment(segment) => segment.header.seq.0,
         Input::Icmp { seq, .. } => seq.0,
     });
@@ -23,17 +28,18 @@ fn sequence(mailbox: &Mailbox) -> Vec<u32> {
 fn what_we_promised_room_for_always_fits() {
     let counters = Counters::default();
     let room = 1 << 20;
+    let budget = budget();
     let mailbox = Mailbox::new(room);
     // The peer fills the slack with repetitions first.
     for _ in 0..1000 {
-        mailbox.push(arrival(0, TcpFlags::ACK, 1000), &counters);
+        mailbox.push(arrival(0, TcpFlags::ACK, 1000), &counters, &budget);
     }
     let mut seq = 0;
     while (seq as usize) < room {
-        mailbox.push(arrival(seq, TcpFlags::ACK, 1024), &counters);
+        mailbox.push(arrival(seq, TcpFlags::ACK, 1024), &counters, &budget);
         seq += 1024;
     }
-    let got = sequence(&mailbox);
+    let got = sequence(&mailbox, &budget);
     let fresh = got.iter().filter(|&&seq| seq > 0).count();
     assert_eq!(fresh, room / 1024 - 1);
     let snapshot = counters.snapshot();
@@ -44,25 +50,27 @@ fn what_we_promised_room_for_always_fits() {
 #[test]
 fn a_flood_is_dropped_and_counted() {
     let counters = Counters::default();
+    let budget = budget();
     let mailbox = Mailbox::new(0);
     for seq in 0..1000 {
-        mailbox.push(arrival(seq * 1000, TcpFlags::ACK, 1000), &counters);
+        mailbox.push(arrival(seq * 1000, TcpFlags::ACK, 1000), &counters, &budget);
     }
-    assert_eq!(mailbox.take().len(), SLACK / 1000);
+    assert_eq!(mailbox.take(&budget).len(), SLACK / 1000);
     assert_eq!(counters.snapshot().drop_mailbox_full, 1000 - (SLACK / 1000) as u64);
 }
 
 #[test]
 fn the_newest_of_many_acks_stay_and_control_segments_too() {
     let counters = Counters::default();
+    let budget = budget();
     let mailbox = Mailbox::new(0);
-    mailbox.push(arrival(1, TcpFlags::FIN | TcpFlags::ACK, 0), &counters);
+    mailbox.push(arrival(1, TcpFlags::FIN | TcpFlags::ACK, 0), &counters, &budget);
     for seq in 2..1000 {
-        mailbox.push(arrival(seq, TcpFlags::ACK, 0), &counters);
+        mailbox.push(arrival(seq, TcpFlags::ACK, 0), &counters, &budget);
     }
-    mailbox.push(arrival(1000, TcpFlags::RST, 0), &counters);
-    let got = sequence(&mailbox);
-    assert_eq!(got.len(), MAX_CONTROL);
+    mailbox.push(arrival(1000, TcpFlags::RST, 0), &counters, &budget);
+    let got = sequence(&mailbox, &budget);
+    assert_eq!(got.len(), MAX_CONTROL as usize);
     assert_eq!((got[0], got[1], got[255]), (1, 746, 1000));
     assert_eq!(counters.snapshot().drop_mailbox_ack, 1000 - MAX_CONTROL as u64);
 }
@@ -70,10 +78,11 @@ fn the_newest_of_many_acks_stay_and_control_segments_too() {
 #[test]
 fn taking_leaves_no_storage() {
     let counters = Counters::default();
+    let budget = budget();
     let mailbox = Mailbox::new(0);
-    mailbox.push(arrival(1, TcpFlags::ACK, 10), &counters);
-    assert_eq!(sequence(&mailbox), [1]);
+    mailbox.push(arrival(1, TcpFlags::ACK, 10), &counters, &budget);
+    assert_eq!(sequence(&mailbox, &budget), [1]);
     assert_eq!(lock(&mailbox.inbox).queue.capacity(), 0);
-    mailbox.push(arrival(2, TcpFlags::ACK, SLACK), &counters);
-    assert_eq!(sequence(&mailbox), [2], "the bytes taken do not count any more");
+    mailbox.push(arrival(2, TcpFlags::ACK, SLACK), &counters, &budget);
+    assert_eq!(sequence(&mailbox, &budget), [2], "the bytes taken do not count any more");
 }
