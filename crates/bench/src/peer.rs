@@ -129,6 +129,25 @@ impl Peer {
             header.options.mss = Some(MSS);
         }
         place.next += header.seg_len(payload.len());
+        self.emit(from, &header, payload, index as u32)
+    }
+
+    /// Sends a reset from a host without connections, which earns no answer.
+    ///
+    /// # Errors
+    /// A device that takes nothing.
+    pub fn stray(&mut self, port: u16) -> io::Result<()> {
+        let from = SocketAddr::from(([192, 0, 2, 99], port.max(1)));
+        let header = TcpHeader {
+            src_port: from.port(),
+            dst_port: self.server.port(),
+            flags: TcpFlags::RST,
+            ..TcpHeader::default()
+        };
+        self.emit(from, &header, Bytes::new(), u32::from(port))
+    }
+
+    fn emit(&mut self, from: SocketAddr, header: &TcpHeader, payload: Bytes, flow: u32) -> io::Result<()> {
         let len = header.header_len();
         let outer = ip::IpHeader::new(from.ip(), self.server.ip(), Protocol::TCP, len + payload.len());
         self.head.clear();
@@ -140,7 +159,7 @@ impl Peer {
             write_checksum(outer.src, outer.dst, buf, [&payload]);
         });
         let meta = Meta { checksum: Checksum::Complete, gso: None };
-        let frame = TxFrame { head: &mut self.head, payload: &[payload], meta, flow: index as u32 };
+        let frame = TxFrame { head: &mut self.head, payload: &[payload], meta, flow };
         self.tx.try_send(frame, &mut self.turn).map_err(|e| io::Error::other(format!("{e:?}")))
     }
 

@@ -172,10 +172,18 @@ impl Budget {
     /// What became different since the last call, by any caller.
     pub(crate) fn change(&self) -> Option<Change> {
         let used = self.used();
-        if used >= self.write_limit() && !self.pressed.load(Relaxed) && !self.pressed.swap(true, Relaxed) {
+        if used > 0
+            && used >= self.write_limit()
+            && !self.pressed.load(Relaxed)
+            && !self.pressed.swap(true, Relaxed)
+        {
             return Some(Change::Pressed);
         }
-        if used >= self.order_limit() && !self.strained.load(Relaxed) && !self.strained.swap(true, Relaxed) {
+        if used > 0
+            && used >= self.order_limit()
+            && !self.strained.load(Relaxed)
+            && !self.strained.swap(true, Relaxed)
+        {
             return Some(Change::Strained);
         }
         if used < self.limit.div_ceil(2) && self.pressed.load(Relaxed) && self.pressed.swap(false, Relaxed) {

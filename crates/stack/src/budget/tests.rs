@@ -42,7 +42,7 @@ fn a_charge_is_in_units_and_comes_back_whole() {
 fn each_step_asks_for_more() {
     let budget = Arc::new(Budget::new(1 << 20));
     let account = Account::new(&budget);
-    let mut at = |sixteenths: usize| {
+    let at = |sixteenths: usize| {
         account.give(account.set(sixteenths << 16));
         let may_write = budget.may_write(LEAST, None).in_turn;
         (

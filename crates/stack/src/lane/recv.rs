@@ -72,7 +72,8 @@ impl RecvLane {
 
     /// Memory that received data takes.
     fn memory(&self) -> usize {
-        (self.stored + self.out_of_order) as usize
+        self.stored as usize
+            + self.out_of_order as usize
             + self.tail.capacity()
             + self.chunks.capacity() * size_of::<Bytes>()
     }

@@ -388,8 +388,10 @@ impl SendSide {
         lane.shut = true;
         // A writer in another task has to learn that it waits in vain.
         let waiters = lane.waiters.take();
+        let ticket = lane.ticket.take();
         drop(lane);
         waiters.wake();
+        self.done_waiting(ticket);
         Ok(true)
     }
 
