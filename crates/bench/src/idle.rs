@@ -70,7 +70,7 @@ pub(crate) async fn run(args: &IdleArgs) -> Result<(), Box<dyn Error>> {
             "{count} connections: {} KiB more resident, {per_end} bytes per TcpStream (at most {LIMIT})",
             grown >> 10
         );
-        missed = missed.or((per_end > LIMIT).then_some(per_end));
+        missed = missed.or_else(|| (per_end > LIMIT).then_some(per_end));
     }
     match missed {
         Some(per_end) => Err(format!("{per_end} bytes per idle connection, {LIMIT} promised").into()),
