@@ -18,7 +18,7 @@ const PAYLOAD: usize = 1_400;
 fn options(name: &str) -> TcpOptions {
     let mut options = TcpOptions::default();
     if name != "plain" {
-        options.timestamps = Some(Timestamps { value: 1_000_000, echo: 2_000_000 });
+        options.timestamps = Some(Timestamps { val: 1_000_000, ecr: 2_000_000 });
     }
     if name == "SACK" {
         for block in 1..4 {
