@@ -55,15 +55,9 @@ async fn transfer(mut from: TcpStream, mut to: TcpStream) -> (TcpStream, TcpStre
 fn stack(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("stack to stack");
     group.throughput(Throughput::Bytes(BYTES as u64)).sample_size(10);
-    let flavours: [(&str, fn() -> Runtime); 2] = [
-        ("current thread", || Builder::new_current_thread().enable_all().build().expect("a runtime")),
-        ("2 workers", || {
-            Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
-        }),
-    ];
-    for (name, runtime) in flavours {
+    for (name, workers) in [("current thread", 0), ("2 workers", 2)] {
         group.bench_function(BenchmarkId::new("1 flow", name), |bencher| {
-            let runtime = runtime();
+            let runtime = runtime(workers);
             let mut ends = Some(runtime.block_on(connected()));
             bencher.iter(|| {
                 let (from, to) = ends.take().expect("given back by the run before");
@@ -72,6 +66,18 @@ fn stack(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// A runtime with so many workers; 0 is one on the current thread.
+fn runtime(workers: usize) -> Runtime {
+    let mut builder = match workers {
+        0 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    if workers > 0 {
+        builder.worker_threads(workers);
+    }
+    builder.enable_all().build().expect("a runtime")
 }
 
 criterion_group!(benches, stack);
