@@ -5,6 +5,7 @@
 //! cargo run --release -p netstack-bench -- ceiling  # beside what the device path allows
 //! cargo run --release -p netstack-bench -- crowd    # cost per segment with very many connections
 //! cargo run --release -p netstack-bench -- idle     # memory of idle connections
+//! cargo run --release -p netstack-bench -- recovery # loss recovery and congestion control, simulated
 //! ```
 
 mod crowd;
@@ -30,6 +31,8 @@ enum Command {
     Crowd(crowd::CrowdArgs),
     /// Resident memory per idle connection.
     Idle(idle::IdleArgs),
+    /// What loss recovery and congestion control reach over simulated links.
+    Recovery(netstack_bench_recovery::RecoveryArgs),
     #[cfg(target_os = "linux")]
     #[command(flatten)]
     Side(side::Command),
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let done: Result<(), Box<dyn Error>> = match Cli::parse().command {
         Command::Crowd(args) => crowd::run(&args),
         Command::Idle(args) => idle::run(&args),
+        Command::Recovery(args) => netstack_bench_recovery::run(&args),
         #[cfg(target_os = "linux")]
         Command::Side(command) => side::run(command),
     };

@@ -43,7 +43,8 @@ impl Contender {
     pub fn tcp(self) -> Option<Arc<TcpConfig>> {
         let control = match self {
             Self::NewReno => CongestionControl::NewReno,
-            Self::Cubic | Self::CubicPaced | Self::Bbr => return None,
+            Self::Cubic | Self::CubicPaced => CongestionControl::Cubic,
+            Self::Bbr => return None,
             Self::Fixed(segments) => {
                 CongestionControl::Custom(Arc::new(move || Box::new(Fixed { segments, mss: 0 })))
             }

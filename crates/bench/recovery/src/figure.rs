@@ -156,13 +156,13 @@ impl Sheet {
 
 /// The median, with the least and the greatest.
 #[derive(Copy, Clone, Debug)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// The figure in the middle.
-    pub median: f64,
+    pub(crate) median: f64,
     /// The least.
-    pub least: f64,
+    pub(crate) least: f64,
     /// The greatest.
-    pub greatest: f64,
+    pub(crate) greatest: f64,
 }
 
 impl Spread {

@@ -15,6 +15,8 @@ const SIZE: (u32, u32) = (960, 760);
 const RATE: u64 = 100_000_000;
 const RTT: Duration = Duration::from_millis(50);
 const LENGTH: Duration = Duration::from_secs(30);
+/// Seconds between two points that no line joins.
+const GAP: f64 = 0.3;
 
 // One background for light and dark pages, so that the text on it can be read on both.
 const PAPER: RGBColor = RGBColor(255, 255, 255);
@@ -71,7 +73,7 @@ fn picture(name: &str, outcome: &Outcome, path: &Path) -> Result<(), Box<dyn Err
                 .collect(),
         },
     ];
-    let rtts = outcome.flows[0].rtts.iter().step_by(50);
+    let rtts = outcome.flows[0].rtts.iter().step_by(20);
     let times = [Series {
         name: "RTT of single segments",
         colour: FIRST,
@@ -95,6 +97,7 @@ fn panel(area: &Canvas<'_>, unit: &str, series: &[Series]) -> Result<(), Box<dyn
     // Room above the lines for the legend.
     let mut chart = ChartBuilder::on(area)
         .margin(10)
+        .margin_right(24)
         .x_label_area_size(36)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..LENGTH.as_secs_f64(), 0.0..top * 1.25)?;
@@ -109,11 +112,17 @@ fn panel(area: &Canvas<'_>, unit: &str, series: &[Series]) -> Result<(), Box<dyn
         .y_desc(unit)
         .x_labels(7)
         .y_labels(6)
+        .x_label_formatter(&|seconds| format!("{seconds:.0}"))
+        .y_label_formatter(&|value| format!("{value:.0}"))
         .draw()?;
     for Series { name, colour, points } in series {
         let colour = *colour;
+        // No line where nothing was measured: while losses are repaired, no round trip is.
+        for run in points.chunk_by(|before, after| after.0 - before.0 < GAP) {
+            chart.draw_series(LineSeries::new(run.iter().copied(), colour.stroke_width(2)))?;
+        }
         chart
-            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
+            .draw_series(LineSeries::new([], colour.stroke_width(2)))?
             .label(*name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
     }

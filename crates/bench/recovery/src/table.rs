@@ -8,7 +8,7 @@ use crate::rows::Row;
 
 /// A figure over the seeds.
 #[derive(Copy, Clone, Debug)]
-pub struct Entry {
+struct Entry {
     figure: Figure,
     spread: Spread,
 }
