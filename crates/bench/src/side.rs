@@ -134,7 +134,7 @@ fn measure(
         own,
         programs,
         candidates,
-        jobs: Job::all(measures),
+        jobs: Job::all(measures, scale),
         scale,
         workers: usize::from(args.workers),
     };

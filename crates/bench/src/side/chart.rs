@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use netstack_bench::spread::Spread;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -64,23 +65,23 @@ pub(super) fn draw(results: &Results, path: &Path) -> Result<(), Box<dyn Error>>
     let (top, rest) = root.split_vertically(LEGEND);
     legend(&top)?;
     for (area, (figure, bars)) in rest.split_evenly((rows, COLUMNS)).iter().zip(&panels) {
-        panel(area, &figure.title(), bars, figure.digits())?;
+        panel(area, title(*figure), bars, figure.digits())?;
     }
     root.present()?;
     Ok(())
 }
 
-/// A candidate's median, least and greatest.
+/// A candidate's figure; `None` where every run failed.
 struct Bar {
     candidate: Candidate,
-    median: f64,
-    ends: [f64; 2],
+    spread: Option<Spread>,
 }
 
 fn bars(results: &Results, figure: Figure) -> Vec<Bar> {
     let bar = |candidate| {
-        let spread = results.spread(figure, candidate)?;
-        Some(Bar { candidate, median: spread.median, ends: [spread.least, spread.greatest] })
+        let spread = results.spread(figure, candidate);
+        let failed = !results.failures(figure, candidate).is_empty();
+        (spread.is_some() || failed).then_some(Bar { candidate, spread })
     };
     Candidate::ALL.into_iter().filter_map(bar).collect()
 }
@@ -92,6 +93,11 @@ fn colour(candidate: Candidate) -> RGBColor {
         Candidate::Ipstack | Candidate::NetstackSmoltcp | Candidate::Smoltcp => PEER,
         Candidate::CeilingOffload | Candidate::CeilingPlain => CEILING,
     }
+}
+
+fn title(figure: Figure) -> String {
+    let better = if figure.more_is_better() { "more" } else { "less" };
+    format!("{} ({better} is better)", figure.title())
 }
 
 fn font(size: i32, horizontal: HPos) -> TextStyle<'static> {
@@ -114,22 +120,26 @@ fn legend(area: &Canvas<'_>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn panel(area: &Canvas<'_>, title: &str, bars: &[Bar], digits: usize) -> Result<(), Box<dyn Error>> {
+fn panel(area: &Canvas<'_>, title: String, bars: &[Bar], digits: usize) -> Result<(), Box<dyn Error>> {
     let (width, _) = area.dim_in_pixel();
     let room = f64::from(i32::try_from(width)? - NAMES - VALUES);
-    let longest = bars.iter().flat_map(|bar| bar.ends).fold(f64::MIN_POSITIVE, f64::max);
+    let longest = bars.iter().filter_map(|bar| Some(bar.spread?.greatest)).fold(f64::MIN_POSITIVE, f64::max);
     let place = |value: f64| NAMES + (value / longest * room).round() as i32;
-    area.draw(&Text::new(title.to_owned(), (20, TITLE / 2), font(14, HPos::Left)))?;
+    area.draw(&Text::new(title, (20, TITLE / 2), font(14, HPos::Left)))?;
     for (number, bar) in (0..).zip(bars) {
         let top = TITLE + number * BAR;
         let middle = top + BAR / 2 - 1;
         area.draw(&Text::new(bar.candidate.name(), (NAMES - 8, middle), font(12, HPos::Right)))?;
-        let end = place(bar.median).max(NAMES + 1);
+        let Some(spread) = bar.spread else {
+            area.draw(&Text::new("failed", (NAMES + 6, middle), font(12, HPos::Left)))?;
+            continue;
+        };
+        let end = place(spread.median).max(NAMES + 1);
         let body = [(NAMES, top + 1), (end, top + BAR - 3)];
         area.draw(&Rectangle::new(body, colour(bar.candidate).filled()))?;
-        let line = bar.ends.map(|value| (place(value), middle));
+        let line = [spread.least, spread.greatest].map(|value| (place(value), middle));
         area.draw(&PathElement::new(line, INK.stroke_width(1)))?;
-        let value = format!("{:.digits$}", bar.median);
+        let value = format!("{:.digits$}", spread.median);
         let behind = end.max(line[1].0) + 6;
         area.draw(&Text::new(value, (behind, middle), font(12, HPos::Left)))?;
     }

@@ -99,7 +99,7 @@ impl Scale {
 
 impl Job {
     /// All measurements, in their order.
-    pub(super) fn all(measures: &[Measure]) -> Vec<Self> {
+    pub(super) fn all(measures: &[Measure], scale: Scale) -> Vec<Self> {
         use Direction::{Download, Upload};
         let mut jobs = Vec::new();
         for measure in measures {
@@ -117,7 +117,12 @@ impl Job {
                     Self::PingPong { size: 1024, connections: 64 },
                 ]),
                 Measure::Connect => jobs.extend([Self::Connect(1), Self::Connect(64)]),
-                Measure::Memory => jobs.extend([Self::Memory, Self::Bare(10_000), Self::Bare(100_000)]),
+                Measure::Memory => {
+                    jobs.extend([Self::Memory, Self::Bare(10_000)]);
+                    if !scale.quick {
+                        jobs.push(Self::Bare(100_000));
+                    }
+                }
                 Measure::Loss => jobs.extend([Self::Loss(Download), Self::Loss(Upload)]),
                 Measure::Verify => jobs.push(Self::Verify),
             }
@@ -125,11 +130,12 @@ impl Job {
         jobs
     }
 
-    /// How often it is measured.
-    pub(super) fn rounds(self, scale: Scale) -> usize {
+    /// How often a candidate is measured. Those that are known to wedge do it once, since that takes long.
+    pub(super) fn rounds(self, candidate: Candidate, scale: Scale) -> usize {
         match self {
             Self::PingPong { size: 1, connections: 1 } if !scale.quick => scale.runs.max(PING_PONG_RUNS),
-            Self::Memory | Self::Bare(_) | Self::Verify => 1,
+            Self::Memory | Self::Bare(_) => 1,
+            Self::Verify if candidate.package().is_some() => 1,
             _ => scale.runs,
         }
     }
@@ -219,6 +225,16 @@ impl Figure {
             Self::Bare(connections) => format!("resident bytes per bare `TcpStream`, {connections} of them"),
             Self::Loss(direction) => format!("{} with 1 % random loss, Gbit/s", way(direction)),
             Self::Verify => "echo with SHA-256 and half-close, Gbit/s each way".to_owned(),
+        }
+    }
+
+    /// Whether it is good to have much of it.
+    pub(super) fn more_is_better(self) -> bool {
+        match self {
+            Self::Machine(_) | Self::Process(_) | Self::Drops(_) => false,
+            Self::P50 { .. } | Self::P99 { .. } | Self::Memory | Self::Bare(_) => false,
+            Self::Bulk(..) | Self::Fairness(_) | Self::Turns { .. } => true,
+            Self::Connect(_) | Self::Loss(_) | Self::Verify => true,
         }
     }
 

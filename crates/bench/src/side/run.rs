@@ -47,16 +47,23 @@ impl Bench {
         let netlink = Netlink::new()?;
         let mut subnets = Subnets::default();
         let mut results = Results::default();
-        let rounds = self.jobs.iter().map(|job| job.rounds(self.scale)).max().unwrap_or(0);
+        let rounds = |job: Job, candidate| {
+            if job.applies_to(candidate) { job.rounds(candidate, self.scale) } else { 0 }
+        };
+        let all = self
+            .jobs
+            .iter()
+            .flat_map(|&job| self.candidates.iter().map(move |&candidate| rounds(job, candidate)));
+        let most = all.max().unwrap_or(0);
         let start = Instant::now();
-        for round in 0..rounds {
+        for round in 0..most {
             let mut candidates = self.candidates.clone();
             let len = candidates.len().max(1);
             candidates.rotate_left(round % len);
-            for &job in self.jobs.iter().filter(|job| round < job.rounds(self.scale)) {
-                for &candidate in candidates.iter().filter(|&&candidate| job.applies_to(candidate)) {
+            for &job in &self.jobs {
+                for &candidate in candidates.iter().filter(|&&candidate| round < rounds(job, candidate)) {
                     let took = start.elapsed().as_secs();
-                    eprintln!("[{took:>4} s] round {} of {rounds}: {job:?}, {}", round + 1, candidate.name());
+                    eprintln!("[{took:>4} s] round {} of {most}: {job:?}, {}", round + 1, candidate.name());
                     let measured = timeout(LIMIT, self.measure(&netlink, &mut subnets, job, candidate)).await;
                     let measured =
                         measured.unwrap_or_else(|_| Err(io::Error::other(format!("not done in {LIMIT:?}"))));

@@ -34,7 +34,7 @@ pub(in super::super) struct Moved {
     /// Processor time of the whole machine, and of the server's process.
     machine: Duration,
     process: Duration,
-    /// Packets dropped at the server's device.
+    /// Packets dropped at the server's device, also before counting started.
     pub(in super::super) drops: u64,
 }
 
@@ -68,6 +68,7 @@ pub(in super::super) async fn measure(
     warm_up: Duration,
     count: Duration,
 ) -> io::Result<Moved> {
+    let dropped = drops(server.device())?;
     let mut tasks = JoinSet::new();
     let mut counters = Vec::new();
     for _ in 0..flows {
@@ -81,7 +82,6 @@ pub(in super::super) async fn measure(
     }
     let read = || -> Vec<u64> { counters.iter().map(|moved| moved.load(Relaxed)).collect() };
     tokio::time::sleep(warm_up).await;
-    let dropped = drops(server.device())?;
     let (machine, process) = (machine_time()?, process_time(server.process())?);
     let (before, start) = (read(), Instant::now());
     tokio::time::sleep(count).await;

@@ -1,11 +1,13 @@
 use super::*;
 
+const SCALE: Scale = Scale { runs: 5, quick: false };
+
 const EVERYTHING: [Measure; 6] =
     [Measure::Bulk, Measure::PingPong, Measure::Connect, Measure::Memory, Measure::Loss, Measure::Verify];
 
 #[test]
 fn every_figure_comes_from_one_job_and_has_a_title_of_its_own() {
-    let figures: Vec<_> = Job::all(&EVERYTHING).into_iter().flat_map(Job::figures).collect();
+    let figures: Vec<_> = Job::all(&EVERYTHING, SCALE).into_iter().flat_map(Job::figures).collect();
     for (number, figure) in figures.iter().enumerate() {
         assert!(!figures[..number].contains(figure));
         assert!(figures[..number].iter().all(|other| other.title() != figure.title()));
@@ -14,7 +16,7 @@ fn every_figure_comes_from_one_job_and_has_a_title_of_its_own() {
 
 #[test]
 fn ceilings_move_bulk_data_alone_and_loss_needs_plain_packets() {
-    for job in Job::all(&EVERYTHING) {
+    for job in Job::all(&EVERYTHING, SCALE) {
         let bulk = matches!(job, Job::Bulk(..));
         assert_eq!(job.applies_to(Candidate::CeilingOffload), bulk);
         let lossy = matches!(job, Job::Loss(_) | Job::Bare(_));
@@ -25,8 +27,9 @@ fn ceilings_move_bulk_data_alone_and_loss_needs_plain_packets() {
 
 #[test]
 fn the_one_byte_ping_pong_has_nine_runs_and_what_is_long_has_one() {
-    let scale = Scale { runs: 5, quick: false };
-    assert_eq!(Job::PingPong { size: 1, connections: 1 }.rounds(scale), 9);
-    assert_eq!(Job::Bulk(Direction::Upload, 1).rounds(scale), 5);
-    assert_eq!(Job::Verify.rounds(scale), 1);
+    assert_eq!(Job::PingPong { size: 1, connections: 1 }.rounds(Candidate::Plain, SCALE), 9);
+    assert_eq!(Job::Bulk(Direction::Upload, 1).rounds(Candidate::Plain, SCALE), 5);
+    assert_eq!(Job::Memory.rounds(Candidate::Plain, SCALE), 1);
+    assert_eq!(Job::Verify.rounds(Candidate::Plain, SCALE), 5);
+    assert_eq!(Job::Verify.rounds(Candidate::Ipstack, SCALE), 1);
 }
