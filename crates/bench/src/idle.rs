@@ -84,8 +84,8 @@ const PER_PORT: usize = 60_000;
 /// Opens a connection, sends [`ECHO`] bytes there and back, and gives both ends.
 async fn echo_once(client: &Stack, listener: &TcpListener) -> Result<[TcpStream; 2], Box<dyn Error>> {
     let server = listener.local_addr()?;
-    let (connected, accepted) = tokio::join!(TcpStream::connect(client, server), listener.accept());
-    let (mut connected, (mut accepted, _)) = (connected?, accepted?);
+    let (mut connected, (mut accepted, _)) =
+        tokio::try_join!(TcpStream::connect(client, server), listener.accept())?;
     let sent = vec![0x5a; ECHO];
     let mut echoed = vec![0; ECHO];
     let mut buffer = vec![0; ECHO];

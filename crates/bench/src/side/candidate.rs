@@ -132,3 +132,6 @@ impl Candidate {
         Some(Launch { program, arguments, attach })
     }
 }
+
+#[cfg(test)]
+mod tests;
