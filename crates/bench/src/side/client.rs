@@ -16,6 +16,21 @@ use tokio::time::timeout;
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How long one of the first attempts to reach a server may take, and how many there are.
+const ATTEMPT: Duration = Duration::from_millis(250);
+const ATTEMPTS: usize = 40;
+
+/// Connects to a server that has just started, again and again until it can be reached: the kernel lets a new veth pair
+/// carry packets only after up to a second, and the measurement is not to begin with a lost SYN.
+pub(super) async fn reach(server: SocketAddr) -> io::Result<()> {
+    for _ in 0..ATTEMPTS {
+        if let Ok(Ok(_)) = timeout(ATTEMPT, connect(server)).await {
+            return Ok(());
+        }
+    }
+    Err(io::Error::other(format!("cannot be reached in {:?}", ATTEMPT * ATTEMPTS as u32)))
+}
+
 /// A connection whose sending the kernel does by cubic. A namespace cannot make it its default everywhere, so each
 /// socket is told, and asked.
 async fn connect(server: SocketAddr) -> io::Result<TcpStream> {

@@ -223,7 +223,7 @@ impl Figure {
             }
             Self::Memory => "resident bytes per idle connection, echo server".to_owned(),
             Self::Bare(connections) => format!("resident bytes per bare `TcpStream`, {connections} of them"),
-            Self::Loss(direction) => format!("{} with 1 % random loss, Gbit/s", way(direction)),
+            Self::Loss(direction) => format!("{} with 1 % random loss, Mbit/s", way(direction)),
             Self::Verify => "echo with SHA-256 and half-close, Gbit/s each way".to_owned(),
         }
     }
@@ -241,7 +241,7 @@ impl Figure {
     /// Digits behind the point.
     pub(super) fn digits(self) -> usize {
         match self {
-            Self::P50 { .. } | Self::P99 { .. } => 1,
+            Self::P50 { .. } | Self::P99 { .. } | Self::Loss(_) => 1,
             Self::Turns { .. } | Self::Connect(_) | Self::Memory | Self::Bare(_) | Self::Drops(_) => 0,
             _ => 2,
         }

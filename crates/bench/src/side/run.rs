@@ -9,8 +9,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::candidate::{Candidate, Launch, Programs};
-use super::client::bulk;
-use super::client::{crowd, turns, verify};
+use super::client::{self, bulk, crowd, turns, verify};
 use super::job::{Job, Scale};
 use super::net::{Netlink, Subnet, Subnets};
 use super::results::Results;
@@ -100,7 +99,10 @@ impl Bench {
                 Server::start(netlink, &launch, &subnet.device, subnet.near(), subnet.far()).await?
             }
         };
-        let measured = self.client(&server, job, candidate).await;
+        let measured = match client::reach(server.service()).await {
+            Ok(()) => self.client(&server, job, candidate).await,
+            Err(e) => Err(e),
+        };
         server.stop().await?;
         measured
     }
@@ -134,7 +136,7 @@ impl Bench {
             }
             Job::Loss(direction) => {
                 let moved = bulk::measure(server, direction, 1, scale.warm_up(), scale.lossy()).await?;
-                vec![moved.gigabits_per_second()]
+                vec![moved.gigabits_per_second() * 1e3]
             }
             Job::PingPong { size, connections } => {
                 let turns = turns::ping_pong(service, connections, size, scale.short()).await?;
@@ -143,7 +145,8 @@ impl Bench {
             Job::Connect(in_flight) => vec![turns::connections(service, in_flight, scale.short()).await?],
             Job::Memory => {
                 let bytes = if candidate.scans() { ECHOED_LITTLE } else { ECHOED };
-                vec![crowd::resident_per_connection(server, scale.idle(), bytes).await?]
+                let ahead = candidate == Candidate::Smoltcp;
+                vec![crowd::resident_per_connection(server, scale.idle(), bytes, ahead).await?]
             }
             Job::Verify => vec![verify::echo(service, scale.verified()).await?],
             Job::Bare(_) => Vec::new(),

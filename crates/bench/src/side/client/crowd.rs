@@ -23,13 +23,15 @@ const PIECE: usize = 16 << 10;
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// Resident bytes of the server's process per connection, with `count` of them that echoed `bytes` each and are idle.
+/// A server that allocates for all of them `ahead` does not grow: all that it has counts.
 pub(in super::super) async fn resident_per_connection(
     server: &Server,
     count: usize,
     bytes: usize,
+    ahead: bool,
 ) -> io::Result<f64> {
     let mut streams = open(server, WARM_UP, bytes).await?;
-    let before = resident_of(server.process())?;
+    let before = if ahead { 0 } else { resident_of(server.process())? };
     streams.extend(open(server, count, bytes).await?);
     tokio::time::sleep(SETTLE).await;
     let grown = resident_of(server.process())?.saturating_sub(before);
