@@ -21,6 +21,8 @@ pub(super) enum Candidate {
     Ipstack,
     /// The crate netstack-smoltcp.
     NetstackSmoltcp,
+    /// The same with what offload it can have: its TUN crate receives super-segments, and cuts them.
+    NetstackSmoltcpOffload,
     /// The crate smoltcp, without anything around it.
     Smoltcp,
     /// The device path of `Offload` with the least TCP that moves data.
@@ -53,13 +55,14 @@ pub(super) struct Launch {
 
 impl Candidate {
     /// All, in the order of the table.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Kernel,
         Self::KernelPlain,
         Self::Offload,
         Self::Plain,
         Self::Ipstack,
         Self::NetstackSmoltcp,
+        Self::NetstackSmoltcpOffload,
         Self::Smoltcp,
         Self::CeilingOffload,
         Self::CeilingPlain,
@@ -74,6 +77,7 @@ impl Candidate {
             Self::Plain => "this stack, plain",
             Self::Ipstack => "ipstack",
             Self::NetstackSmoltcp => "netstack-smoltcp",
+            Self::NetstackSmoltcpOffload => "netstack-smoltcp, offload",
             Self::Smoltcp => "smoltcp",
             Self::CeilingOffload => "ceiling, offload",
             Self::CeilingPlain => "ceiling, plain",
@@ -84,7 +88,7 @@ impl Candidate {
     pub(super) const fn package(self) -> Option<&'static str> {
         match self {
             Self::Ipstack => Some("peer-ipstack"),
-            Self::NetstackSmoltcp => Some("peer-netstack-smoltcp"),
+            Self::NetstackSmoltcp | Self::NetstackSmoltcpOffload => Some("peer-netstack-smoltcp"),
             Self::Smoltcp => Some("peer-smoltcp"),
             _ => None,
         }
@@ -96,13 +100,13 @@ impl Candidate {
 
     /// Whether packets of the MTU pass: what a path with loss needs, where a super-segment would be lost whole.
     pub(super) const fn is_plain(self) -> bool {
-        !matches!(self, Self::Kernel | Self::Offload | Self::CeilingOffload)
+        !matches!(self, Self::Kernel | Self::Offload | Self::NetstackSmoltcpOffload | Self::CeilingOffload)
     }
 
     /// Whether it looks at all its sockets at each turn and allocates their buffers at once: with 10,000 connections
     /// it gets small buffers and echoes little.
     pub(super) const fn scans(self) -> bool {
-        matches!(self, Self::NetstackSmoltcp | Self::Smoltcp)
+        matches!(self, Self::NetstackSmoltcp | Self::NetstackSmoltcpOffload | Self::Smoltcp)
     }
 
     /// The command that starts it; `None` if its program could not be built.
@@ -114,9 +118,10 @@ impl Candidate {
             Self::Plain => (Attach::Tun, &["serve-stack", "--plain"]),
             Self::CeilingOffload => (Attach::Tun, &["serve-ceiling"]),
             Self::CeilingPlain => (Attach::Tun, &["serve-ceiling", "--plain"]),
+            Self::NetstackSmoltcpOffload => (Attach::Tun, &["--offload"]),
             Self::Ipstack | Self::NetstackSmoltcp | Self::Smoltcp => (Attach::Tun, &[]),
         };
-        let program = if role.is_empty() { peers.get(&self)?.clone() } else { own.to_owned() };
+        let program = if self.package().is_some() { peers.get(&self)?.clone() } else { own.to_owned() };
         let mut arguments: Vec<_> = role.iter().map(|&word| word.to_owned()).collect();
         let service = args.service.to_possible_value().expect("no service is hidden");
         for (name, value) in [

@@ -90,7 +90,10 @@ fn colour(candidate: Candidate) -> RGBColor {
     match candidate {
         Candidate::Kernel | Candidate::KernelPlain => KERNEL,
         Candidate::Offload | Candidate::Plain => OWN,
-        Candidate::Ipstack | Candidate::NetstackSmoltcp | Candidate::Smoltcp => PEER,
+        Candidate::Ipstack
+        | Candidate::NetstackSmoltcp
+        | Candidate::NetstackSmoltcpOffload
+        | Candidate::Smoltcp => PEER,
         Candidate::CeilingOffload | Candidate::CeilingPlain => CEILING,
     }
 }

@@ -6,9 +6,12 @@ use super::job::Figure;
 use super::results::Results;
 use super::table::{head, push_row};
 
-use Candidate::{CeilingOffload, CeilingPlain, Ipstack, Kernel, NetstackSmoltcp, Offload, Plain, Smoltcp};
+use Candidate::{
+    CeilingOffload, CeilingPlain, Ipstack, Kernel, NetstackSmoltcp, NetstackSmoltcpOffload, Offload, Plain,
+    Smoltcp,
+};
 
-/// The other Rust stacks.
+/// The other Rust stacks, packet by packet.
 const PEERS: [Candidate; 3] = [Ipstack, NetstackSmoltcp, Smoltcp];
 
 /// A demand.
@@ -125,7 +128,7 @@ fn small(results: &Results) -> Vec<Target> {
     add(p50, Bound::AtMost(share(results, p50, Kernel, 1.15)), "at most 1.15 x the kernel's");
     add(p99, Bound::AtMost(share(results, p99, Kernel, 1.5)), "at most 1.5 x the kernel's");
     add(turns, Bound::AtLeast(share(results, turns, Kernel, 1.0)), "the kernel's");
-    let tokio = results.best(turns, &[Ipstack, NetstackSmoltcp]);
+    let tokio = results.best(turns, &[Ipstack, NetstackSmoltcp, NetstackSmoltcpOffload]);
     add(turns, Bound::AtLeast(tokio), "above each Tokio peer's");
     add(turns, Bound::AtLeast(share(results, turns, Smoltcp, 1.0)), "the aim: raw smoltcp's");
     add(connect, Bound::AtLeast(share(results, connect, Kernel, 0.95)), "0.95 x the kernel's");
