@@ -1,6 +1,6 @@
 //! The controller that a connection holds: one of ours without a virtual call, or the user's.
 
-use super::{Ack, Congestion, CongestionControl, Controller, Cubic, Lost, NewReno};
+use super::{Ack, Bbr, Congestion, CongestionControl, Controller, Cubic, Lost, NewReno};
 use crate::time::Instant;
 
 /// The controllers there are. What an idle connection carries is small: what is larger than a few words is boxed.
@@ -8,6 +8,7 @@ use crate::time::Instant;
 pub(crate) enum Algorithm {
     Cubic(Box<Cubic>),
     NewReno(NewReno),
+    Bbr(Box<Bbr>),
     Custom(Box<dyn Controller>),
 }
 
@@ -19,6 +20,7 @@ macro_rules! each {
         match $self {
             Algorithm::Cubic($controller) => $body,
             Algorithm::NewReno($controller) => $body,
+            Algorithm::Bbr($controller) => $body,
             Algorithm::Custom($controller) => $body,
         }
     };
@@ -26,11 +28,12 @@ macro_rules! each {
 
 #[allow(dead_code, reason = "loss recovery calls the rest")]
 impl Algorithm {
-    /// The controller of `choice` for segments of `mss` octets.
-    pub(crate) fn new(choice: &CongestionControl, mss: u32) -> Self {
+    /// The controller of `choice` for segments of `mss` octets. `seed` differs between connections.
+    pub(crate) fn new(choice: &CongestionControl, mss: u32, seed: u32) -> Self {
         match choice {
             CongestionControl::Cubic => Self::Cubic(Box::new(Cubic::new(mss))),
             CongestionControl::NewReno => Self::NewReno(NewReno::new(mss)),
+            CongestionControl::Bbr => Self::Bbr(Box::new(Bbr::new(mss, seed))),
             CongestionControl::Custom(make) => {
                 let mut custom = make();
                 custom.start(mss, false);
@@ -40,9 +43,9 @@ impl Algorithm {
     }
 
     /// Another controller takes over, with the window and the threshold of this one.
-    pub(crate) fn replace(&mut self, choice: &CongestionControl, mss: u32) {
+    pub(crate) fn replace(&mut self, choice: &CongestionControl, mss: u32, seed: u32) {
         let (cwnd, ssthresh) = (self.cwnd(), self.ssthresh());
-        *self = Self::new(choice, mss);
+        *self = Self::new(choice, mss, seed);
         each!(self, controller => controller.inherit(cwnd, ssthresh));
     }
 

@@ -23,6 +23,8 @@ pub enum CongestionControl {
     Cubic,
     /// RFC 5681 and RFC 6582: half the window per loss.
     NewReno,
+    /// BBR version 3 (draft-ietf-ccwg-bbr): a model of the path's bandwidth and round trip; it paces.
+    Bbr,
     /// A controller of your own: makes one for each connection.
     Custom(Arc<dyn Fn() -> Box<dyn Controller> + Send + Sync>),
 }
@@ -32,6 +34,7 @@ impl fmt::Display for CongestionControl {
         f.write_str(match self {
             Self::Cubic => "cubic",
             Self::NewReno => "newreno",
+            Self::Bbr => "bbr",
             Self::Custom(_) => "custom",
         })
     }

@@ -46,6 +46,8 @@ pub(crate) struct Cubic {
     clock: Option<Instant>,
     /// Fast recovery is in progress: PRR governs, and the window stays.
     recovering: bool,
+    /// A timeout's losses are being repaired.
+    repairing: bool,
     hystart: HyStart,
     prior: Option<Prior>,
 }
@@ -62,6 +64,7 @@ impl Cubic {
             from_here: true,
             clock: None,
             recovering: false,
+            repairing: false,
             hystart: HyStart::default(),
             prior: None,
         }
@@ -74,7 +77,7 @@ impl Cubic {
     /// RFC 9438 4.10.
     fn slow_start(&mut self, ack: &Ack) {
         // R5681-3: while what a timeout left is repaired, an ACK may cover much that was delivered long before.
-        let limit = if ack.recovery { self.mss } else { L.saturating_mul(self.mss) };
+        let limit = if self.repairing { self.mss } else { L.saturating_mul(self.mss) };
         let increment = ack.acked.min(limit);
         let growth = if self.ssthresh == u32::MAX {
             // R9406-6
@@ -145,7 +148,7 @@ impl Controller for Cubic {
     }
 
     fn on_ack(&mut self, ack: &Ack) {
-        if self.recovering {
+        if self.recovering || ack.lost > 0 {
             return;
         }
         let passed = self.clock.map_or(Duration::ZERO, |since| ack.now - since);
@@ -163,6 +166,7 @@ impl Controller for Cubic {
     fn on_congestion(&mut self, congestion: &Congestion) {
         self.lower_threshold(congestion.flight);
         self.recovering = congestion.signal == Signal::Loss;
+        self.repairing = false;
         self.from_here = false;
         let least = if self.recovering { 2 * self.mss } else { self.mss };
         self.cwnd = self.ssthresh.max(least);
@@ -170,6 +174,7 @@ impl Controller for Cubic {
     }
 
     fn on_recovered(&mut self, _now: Instant, flight: u32) {
+        self.repairing = false;
         if core::mem::take(&mut self.recovering) {
             self.cwnd = window_after_recovery(self.ssthresh, flight, self.mss);
         }
@@ -182,16 +187,18 @@ impl Controller for Cubic {
         }
         self.cwnd = self.mss;
         self.recovering = false;
+        self.repairing = true;
         // R9438-9
         self.from_here = true;
     }
 
     fn on_spurious(&mut self, _now: Instant) {
         self.recovering = false;
+        self.repairing = false;
         let Some(prior) = self.prior.take() else { return };
+        self.ssthresh = self.ssthresh.max(prior.ssthresh);
         if self.cwnd < prior.cwnd {
             self.cwnd = prior.cwnd;
-            self.ssthresh = prior.ssthresh;
             self.w_max = prior.w_max;
             self.cwnd_prior = prior.cwnd_prior;
             self.epoch = prior.epoch;

@@ -9,17 +9,23 @@
 //! controller reads no clock and draws no random numbers, so that every run can be repeated.
 
 mod algorithm;
+mod bbr;
 mod choice;
 mod cubic;
 mod hystart;
 mod new_reno;
+#[cfg(test)]
+mod path;
 mod signals;
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
 
 pub(crate) use algorithm::Algorithm;
+pub(crate) use bbr::Bbr;
 pub use choice::{CongestionControl, Pacing};
 pub(crate) use cubic::Cubic;
 pub(crate) use new_reno::NewReno;
@@ -94,7 +100,8 @@ pub trait Controller: fmt::Debug + Send {
         let _ = lost;
     }
 
-    /// All that was outstanding when recovery began is acknowledged; `flight` octets are outstanding now.
+    /// All that was outstanding when recovery began, or when the timer fired, is acknowledged; `flight` octets are outstanding
+    /// now.
     fn on_recovered(&mut self, now: Instant, flight: u32);
 
     /// The retransmission timer fired with `flight` octets outstanding, as [`Congestion::flight`] has them. `first` is

@@ -46,7 +46,7 @@ impl Controller for NewReno {
     }
 
     fn on_ack(&mut self, ack: &Ack) {
-        if !ack.cwnd_limited || self.recovering {
+        if !ack.cwnd_limited || self.recovering || ack.lost > 0 {
             return;
         }
         if self.cwnd < self.ssthresh {

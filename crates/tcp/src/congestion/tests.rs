@@ -38,7 +38,7 @@ fn the_initial_window_by_segment_size() {
     ] {
         assert_eq!(initial_window(mss, false), window, "MSS {mss}");
         assert_eq!(initial_window(mss, true), mss, "MSS {mss} after a lost SYN");
-        let mut algorithm = Algorithm::new(&CongestionControl::NewReno, 536);
+        let mut algorithm = Algorithm::new(&CongestionControl::NewReno, 536, 0);
         algorithm.start(mss, false);
         assert_eq!((algorithm.cwnd(), algorithm.ssthresh()), (window, u32::MAX));
     }

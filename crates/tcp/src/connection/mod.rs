@@ -314,7 +314,8 @@ impl Connection {
     /// Changes the congestion controller of this connection, at any time (MAY-18). The new one starts from the window and
     /// the threshold of the old.
     pub fn set_congestion(&mut self, choice: &CongestionControl) {
-        self.snd.congestion.replace(choice, self.full_segment());
+        let mss = self.full_segment();
+        self.snd.congestion.replace(choice, mss, self.snd.iss.0);
     }
 
     /// Sets TTL or hop limit, 1 to 255 (MUST-49).

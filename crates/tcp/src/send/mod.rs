@@ -110,7 +110,7 @@ impl SendHalf {
             timing: Timing::Idle,
             small_end: iss,
             recovery: Recovery::new(iss),
-            congestion: Algorithm::new(&config.congestion, u32::from(mss)),
+            congestion: Algorithm::new(&config.congestion, u32::from(mss), iss.0),
             retries: 0,
             probes: 0,
             force: false,

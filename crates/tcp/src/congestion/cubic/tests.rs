@@ -191,6 +191,7 @@ fn after_a_timeout_the_curve_starts_at_its_plateau() {
     assert_eq!((path.cubic.cwnd(), path.cubic.ssthresh()), (M, 49 * M));
     path.cubic.on_timeout(path.now, M, false);
     assert_eq!(path.cubic.ssthresh(), 49 * M);
+    path.cubic.on_recovered(path.now, M);
     // Slow start to ssthresh, by two segments an ACK.
     for _ in 0..24 {
         path.ack(2 * M, true);
@@ -271,6 +272,7 @@ fn hystart_is_for_the_first_slow_start_only() {
     path.cubic.on_congestion(&Congestion::new(path.now, 20 * M, Signal::Ecn));
     assert_eq!(path.cubic.ssthresh(), 14 * M, "a mark ends it");
     path.cubic.on_timeout(path.now, 100 * M, true);
+    path.cubic.on_recovered(path.now, M);
     path.rtt = Duration::from_millis(400);
     for _ in 0..34 {
         path.ack(2 * M, true);
@@ -286,9 +288,11 @@ fn one_ack_adds_eight_segments_at_most_and_one_while_a_timeout_is_repaired() {
     path.ack(60 * M, true);
     assert_eq!(path.cubic.cwnd(), 18 * M);
     path.cubic.on_timeout(path.now, 100 * M, true);
-    let ack = Ack { recovery: true, ..Ack::new(path.now, 60 * M) };
-    path.cubic.on_ack(&ack);
+    path.ack(60 * M, true);
     assert_eq!(path.cubic.cwnd(), 2 * M);
+    path.cubic.on_recovered(path.now, 2 * M);
+    path.ack(60 * M, true);
+    assert_eq!(path.cubic.cwnd(), 10 * M);
 }
 
 #[test]

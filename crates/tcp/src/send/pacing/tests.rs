@@ -28,6 +28,7 @@ fn drain(pacer: &mut Pacer, now: Instant, rate: u64) -> u64 {
 
 #[test]
 fn a_bulk_transfer_wakes_once_a_millisecond_and_keeps_its_rate() {
+    // req: RBBR-8
     for rate in [50_000, 1_250_000, 12_500_000, 125_000_000, 1_250_000_000] {
         let mut pacer = Pacer::default();
         let (start, mut now, mut sent, mut wakes) = (at(0), at(0), 0, 0_u64);
