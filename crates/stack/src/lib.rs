@@ -65,6 +65,7 @@ mod stream;
 
 pub use listener::{ListenConfig, TcpListener};
 pub use netstack_device as device;
+pub use netstack_tcp::congestion::{self, CongestionControl};
 pub use netstack_tcp::{CloseReason, IcmpNotice, KeepAlive, State, TcpConfig, TcpInfo, TcpStats};
 pub use route::{IpPrefix, PrefixError};
 pub use stack::{Stack, StackBuilder, StackCounters};

@@ -13,7 +13,7 @@ use netstack_wire::ip;
 use netstack_wire::tcp::{TcpFlags, TcpHeader};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_netstack::{Stack, TcpConfig, TcpListener, TcpStream, device};
+use tokio_netstack::{CongestionControl, Stack, TcpConfig, TcpListener, TcpStream, device};
 
 const TICK: Duration = Duration::from_millis(2);
 
@@ -78,6 +78,22 @@ async fn tos_and_ttl_change_while_the_connection_runs() {
     for wrong in [stream.set_tos(256), stream.set_ttl(0), stream.set_ttl(256)] {
         assert_eq!(wrong.unwrap_err().kind(), ErrorKind::InvalidInput);
     }
+}
+
+/// The configuration chooses, and a socket may choose anew.
+// req: MAY-18
+#[tokio::test(start_paused = true)]
+async fn the_congestion_controller_is_chosen_per_stack_and_per_socket() {
+    let (_stack, _raw, stream) = open().await;
+    assert_eq!(stream.congestion().await.unwrap(), "cubic");
+    let mut config = TcpConfig::new();
+    config.congestion(CongestionControl::NewReno);
+    let (_stack, _raw, stream) = open_with(&config).await;
+    assert_eq!(stream.congestion().await.unwrap(), "newreno");
+    let cwnd = stream.info().await.unwrap().cwnd;
+    stream.set_congestion(CongestionControl::Bbr).unwrap();
+    assert_eq!(stream.congestion().await.unwrap(), "bbr");
+    assert_eq!(stream.info().await.unwrap().cwnd, cwnd);
 }
 
 /// A silent peer shows in the figures long before it ends the connection, and an answer takes it back.

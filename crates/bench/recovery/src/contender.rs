@@ -44,7 +44,7 @@ impl Contender {
         let control = match self {
             Self::NewReno => CongestionControl::NewReno,
             Self::Cubic | Self::CubicPaced => CongestionControl::Cubic,
-            Self::Bbr => return None,
+            Self::Bbr => CongestionControl::Bbr,
             Self::Fixed(segments) => {
                 CongestionControl::Custom(Arc::new(move || Box::new(Fixed { segments, mss: 0 })))
             }

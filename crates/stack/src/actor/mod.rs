@@ -232,6 +232,9 @@ impl Actor {
         if let Some(limit) = wanted.user_timeout {
             self.connection.set_user_timeout(limit);
         }
+        if let Some(choice) = wanted.congestion {
+            self.connection.set_congestion(&choice);
+        }
         if let Some(keepalive) = wanted.keepalive {
             self.connection.set_keepalive(now, keepalive);
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use netstack_tcp::congestion::CongestionControl;
 use netstack_tcp::{FourTuple, KeepAlive, TcpConfig, TcpInfo};
 
 use super::mailbox::{Arrival, Mailbox};
@@ -47,6 +48,7 @@ pub(crate) enum Linger {
 pub(crate) struct Requests {
     pub(crate) keepalive: Option<Option<KeepAlive>>,
     pub(crate) user_timeout: Option<Option<Duration>>,
+    pub(crate) congestion: Option<CongestionControl>,
     pub(crate) linger: Linger,
     /// Urgent data became pending, or its end moved, since somebody asked.
     urgent: bool,
@@ -63,6 +65,7 @@ pub(crate) struct Requests {
 pub(crate) struct Wanted {
     pub(crate) keepalive: Option<Option<KeepAlive>>,
     pub(crate) user_timeout: Option<Option<Duration>>,
+    pub(crate) congestion: Option<CongestionControl>,
     pub(crate) info: bool,
 }
 
@@ -255,6 +258,7 @@ impl Shared {
         requests.as_mut().map_or_else(Wanted::default, |requests| Wanted {
             keepalive: requests.keepalive.take(),
             user_timeout: requests.user_timeout.take(),
+            congestion: requests.congestion.take(),
             info: requests.want_info,
         })
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use netstack_tcp::congestion::CongestionControl;
 use netstack_tcp::{KeepAlive, TcpInfo};
 
 use super::TcpStream;
@@ -91,6 +92,42 @@ impl TcpStream {
     /// None at present.
     pub fn user_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.shared.user_timeout())
+    }
+
+    /// Changes the congestion controller, at any time; the new one starts from the window of the old. Of new connections
+    /// [`TcpConfig::congestion`](crate::TcpConfig::congestion) decides.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use tokio_netstack::CongestionControl;
+    ///
+    /// # async fn f(stream: tokio_netstack::TcpStream) -> std::io::Result<()> {
+    /// stream.set_congestion(CongestionControl::Bbr)?;
+    /// assert_eq!(stream.congestion().await?, "bbr");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_congestion(&self, choice: CongestionControl) -> io::Result<()> {
+        self.shared.request(|requests| requests.congestion = Some(choice));
+        Ok(())
+    }
+
+    /// The name of the congestion controller in use; [`info`](Self::info) has its figures.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn congestion(&self) -> io::Result<&'static str> {
+        Ok(self.info().await?.controller)
     }
 
     /// Sets the IPv4 TTL, or the IPv6 hop limit, of what is sent from now on: 1 to 255 (RFC 9293 3.9.2).
