@@ -127,7 +127,8 @@ impl std::fmt::Debug for HeadBuf {
 /// A frame that has arrived.
 #[derive(Clone, Debug)]
 pub struct RxFrame {
-    /// The whole frame, headers first.
+    /// The whole frame, headers first. A frame of up to 2 KiB may share its memory with others: what is kept of it for long
+    /// is copied.
     pub data: Bytes,
     /// Checksum state and, for a super-segment, how it was cut.
     pub meta: Meta,

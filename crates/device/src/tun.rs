@@ -29,6 +29,7 @@
 //! The kernel never tells a TUN device to wait: [`TxQueue::poll_ready`](crate::TxQueue::poll_ready) is ready at
 //! once and nothing is ever `Full`.
 
+mod buffers;
 mod config;
 mod error;
 mod link;

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::time::Instant;
 use tokio_tun::Tun;
 
+use super::buffers::Buffers;
 use super::{sys, vnet};
 use crate::backoff::Backoff;
 use crate::counters::Counters;
@@ -24,8 +25,6 @@ use crate::{
 
 /// No read may be cut short, whatever the MTU has been raised to: the longest packet with its header.
 const READ_SIZE: usize = 65_536 + vnet::LEN;
-/// Frames up to this size are copied out of the read buffer, longer ones take it along.
-const COPY_UP_TO: usize = READ_SIZE / 2;
 /// Slices written without an allocation: the head and the 64 that a transmission has at most.
 const SLICES: usize = 65;
 
@@ -55,8 +54,7 @@ pub(super) struct TunRx {
     removal: Option<Removal>,
     /// Packets come with the header of IFF_VNET_HDR.
     headers: bool,
-    /// Always initialised: `tokio-tun` would zero what is not, at each read.
-    buf: Vec<u8>,
+    buffers: Buffers,
     backoff: Backoff,
     counters: Arc<Counters>,
     /// A fatal error that came behind frames.
@@ -66,8 +64,8 @@ pub(super) struct TunRx {
 impl TunRx {
     pub(super) fn new(tun: Tun, headers: bool, counters: Arc<Counters>) -> io::Result<Self> {
         let removal = Some(removal(&tun)?);
-        let (buf, backoff) = (vec![0; READ_SIZE], Backoff::default());
-        Ok(Self { tun, removal, headers, buf, backoff, counters, ended: None })
+        let (buffers, backoff) = (Buffers::new(READ_SIZE), Backoff::default());
+        Ok(Self { tun, removal, headers, buffers, backoff, counters, ended: None })
     }
 
     /// Whether an idle device is still there; ready with the error if it is not.
@@ -89,14 +87,14 @@ impl TunRx {
     /// One packet; `None` for one that contradicts its header. `tokio-tun`'s `poll_read` and not its `recv`, which is not
     /// counted in the task's budget.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<(Bytes, Meta)>>> {
-        let mut buf = ReadBuf::new(&mut self.buf);
+        let mut buf = ReadBuf::new(self.buffers.read_buf());
         ready!(Pin::new(&mut self.tun).poll_read(cx, &mut buf))?;
         let len = buf.filled().len();
         if len == 0 {
             return Poll::Ready(Err(gone()));
         }
         let (start, meta) = if self.headers {
-            let meta = match self.buf[..len].split_first_chunk::<{ vnet::LEN }>() {
+            let meta = match buf.filled().split_first_chunk::<{ vnet::LEN }>() {
                 Some((header, frame)) => vnet::decode(header, frame),
                 None => None,
             };
@@ -105,14 +103,7 @@ impl TunRx {
         } else {
             (0, Meta::default())
         };
-        let data = if len <= COPY_UP_TO {
-            Bytes::copy_from_slice(&self.buf[start..len])
-        } else {
-            let mut data = std::mem::replace(&mut self.buf, vec![0; READ_SIZE]);
-            data.truncate(len);
-            Bytes::from(data).slice(start..)
-        };
-        Poll::Ready(Ok(Some((data, meta))))
+        Poll::Ready(Ok(Some((self.buffers.take(start, len), meta))))
     }
 }
 

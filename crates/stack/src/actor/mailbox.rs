@@ -11,6 +11,7 @@ use netstack_tcp::{IcmpNotice, Instant, Segment};
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpFlags;
 
+use super::scratch;
 use crate::budget::{Budget, Charge};
 use crate::lane::lock;
 use crate::stack::counters::Counters;
@@ -117,6 +118,9 @@ impl Mailbox {
         if fits {
             inbox.bytes += len as u32;
             inbox.control += u32::from(len == 0);
+            if inbox.queue.capacity() == 0 {
+                inbox.queue = scratch::queue();
+            }
             inbox.queue.push_back(arrival);
         }
         let memory = inbox.memory();

@@ -4,6 +4,7 @@
 //! a bounded burst, publishes to the application, and re-arms the timer. Nothing in it waits.
 
 mod mailbox;
+mod scratch;
 mod shared;
 mod timer;
 mod transmit;
@@ -148,12 +149,25 @@ impl Actor {
 
     /// Handles what ingress has put into the mailbox, and hands the data over to the application.
     fn receive(&mut self) {
-        let arrivals = self.shared.mailbox.take(&self.shared.inner.budget);
+        let mut arrivals = self.shared.mailbox.take(&self.shared.inner.budget);
         if arrivals.is_empty() {
             return;
         }
-        let mut pieces = VecDeque::new();
-        for arrival in arrivals {
+        let mut pieces = scratch::pieces();
+        self.handle(&mut arrivals, &mut pieces);
+        scratch::put_queue(arrivals);
+        if !pieces.is_empty() && !self.orphaned {
+            self.shared.recv.publish(&mut pieces);
+        }
+        scratch::put_pieces(pieces);
+        if self.connection.peer_closed() && !self.orphaned {
+            self.shared.recv.finish();
+        }
+    }
+
+    /// Handles `arrivals`, and collects the data that they brought.
+    fn handle(&mut self, arrivals: &mut VecDeque<Arrival>, pieces: &mut VecDeque<Bytes>) {
+        for arrival in arrivals.drain(..) {
             match arrival.input {
                 Input::Segment(segment) => {
                     let completes = self.listener.is_some() && self.connection.completes_handshake(&segment);
@@ -172,15 +186,6 @@ impl Actor {
             while let Some(piece) = self.connection.read() {
                 pieces.push_back(piece);
             }
-        }
-        if self.orphaned {
-            return;
-        }
-        if !pieces.is_empty() {
-            self.shared.recv.publish(pieces);
-        }
-        if self.connection.peer_closed() {
-            self.shared.recv.finish();
         }
     }
 
@@ -311,15 +316,17 @@ impl Actor {
     /// Writes in, segments out, until nothing moves any more or the burst is used up.
     fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Sent {
         let mut burst = transmit::BURST;
-        let mut payload: Vec<Bytes> = Vec::new();
-        loop {
+        let mut payload = scratch::payload();
+        let sent = loop {
             let unread = self.take_unread();
             self.take_writes();
             let sent = self.transmit(cx, now, &mut payload, &mut burst);
             if sent != Sent::All || !(self.take_writes() || self.reader_moved(unread)) {
-                return sent;
+                break sent;
             }
-        }
+        };
+        scratch::put_payload(payload);
+        sent
     }
 
     /// Tells the receive lane when to wake us; true if the reader has come that far since it was at `unread`.

@@ -17,6 +17,9 @@ const COPY_BELOW: usize = 2048;
 /// Size of an open tail once the reader lags behind small segments.
 const TAIL_BLOCK: usize = 8192;
 
+/// The most that a run of small pieces is merged into: more would be a mapping of its own, with page faults.
+const MAX_RUN: usize = 64 * 1024;
+
 /// What a read found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
@@ -285,11 +288,10 @@ impl RecvSide {
         self.account.give(surplus);
     }
 
-    /// The actor hands over pieces of the stream, in order, and wakes the reader.
-    pub(crate) fn publish(&self, pieces: VecDeque<Bytes>) {
-        let pieces = merge_small(pieces);
-        let mut lane = lock(&self.lane);
-        for piece in pieces {
+    /// The actor hands over pieces of the stream, in order, and wakes the reader. `pieces` is empty then.
+    pub(crate) fn publish(&self, pieces: &mut VecDeque<Bytes>) {
+        while let Some(piece) = next_merged(pieces) {
+            let mut lane = lock(&self.lane);
             if piece.len() >= COPY_BELOW {
                 lane.unread += piece.len();
                 lane.seal_tail();
@@ -300,13 +302,14 @@ impl RecvSide {
             let tail = std::mem::take(&mut lane.tail);
             drop(lane);
             let (full, tail) = append(tail, &piece);
-            lane = lock(&self.lane);
+            let mut lane = lock(&self.lane);
             if let Some(full) = full {
                 lane.push(full);
             }
             lane.unread += piece.len();
             lane.tail = tail;
         }
+        let mut lane = lock(&self.lane);
         let waiters = if lane.unread > 0 { lane.waiters.take() } else { Waiters::default() };
         let surplus = self.account.set(lane.memory());
         drop(lane);
@@ -367,28 +370,23 @@ impl RecvSide {
     }
 }
 
-/// Copies each run of small pieces into one, so that a batch of frames costs one allocation and pins none of them.
-fn merge_small(pieces: VecDeque<Bytes>) -> VecDeque<Bytes> {
-    let small = |piece: &Bytes| piece.len() < COPY_BELOW;
-    if pieces.iter().filter(|piece| small(piece)).count() < 2 {
-        return pieces;
+/// Takes the next piece out. Of a run of small ones as many as [`MAX_RUN`] allows are copied into one: a batch of frames
+/// then costs one allocation of the right size and pins none of them.
+fn next_merged(pieces: &mut VecDeque<Bytes>) -> Option<Bytes> {
+    let mut len = 0;
+    let run = pieces.iter().take_while(|piece| {
+        len += piece.len();
+        piece.len() < COPY_BELOW && len <= MAX_RUN
+    });
+    let run = run.count();
+    if run < 2 {
+        return pieces.pop_front();
     }
-    let mut merged = VecDeque::new();
-    let mut pieces = pieces.into_iter().peekable();
-    while let Some(piece) = pieces.next() {
-        if !small(&piece) || !pieces.peek().is_some_and(small) {
-            merged.push_back(piece);
-            continue;
-        }
-        let mut run = Vec::with_capacity(TAIL_BLOCK);
-        run.extend_from_slice(&piece);
-        while let Some(next) = pieces.next_if(small) {
-            run.extend_from_slice(&next);
-        }
-        run.shrink_to_fit();
-        merged.push_back(run.into());
+    let mut merged = Vec::with_capacity(pieces.iter().take(run).map(Bytes::len).sum());
+    for piece in pieces.drain(..run) {
+        merged.extend_from_slice(&piece);
     }
-    merged
+    Some(merged.into())
 }
 
 /// A sealed tail, which may lie in a block far larger than it.

@@ -59,8 +59,8 @@ const ALL: Room = Room { unsent: 0, mss: 1460 };
 fn received_pieces_keep_their_order_whatever_their_size() {
     let side = RecvSide::new(&budget());
     let large = vec![3; 5000];
-    side.publish(pieces(&[b"one ", b"two ", &large, b"three ", b"four"]));
-    side.publish(pieces(&[&large, b"five"]));
+    side.publish(&mut pieces(&[b"one ", b"two ", &large, b"three ", b"four"]));
+    side.publish(&mut pieces(&[&large, b"five"]));
     let expected = [b"one two ", &large[..], b"three four", &large[..], b"five"].concat();
     assert_eq!(side.unread(), expected.len());
     let mut out = Vec::new();
@@ -75,16 +75,16 @@ fn received_pieces_keep_their_order_whatever_their_size() {
 fn small_payload_does_not_pin_its_buffer() {
     let side = RecvSide::new(&budget());
     let frame = Bytes::from(vec![9; 64 << 10]);
-    side.publish([frame.slice(100..200)].into());
+    side.publish(&mut [frame.slice(100..200)].into());
     assert!(frame.is_unique(), "the lane holds a copy");
-    side.publish([frame.slice(0..4096)].into());
+    side.publish(&mut [frame.slice(0..4096)].into());
     assert!(!frame.is_unique(), "a large piece is shared");
 }
 
 #[test]
 fn peek_sees_across_pieces_and_takes_nothing() {
     let side = RecvSide::new(&budget());
-    side.publish(pieces(&[&[1; 3000], b"small", &[2; 3000]]));
+    side.publish(&mut pieces(&[&[1; 3000], b"small", &[2; 3000]]));
     assert_eq!(read_all(&side, 1000).len(), 1000);
     let mut seen = Vec::new();
     let peeked = side.peek(2010, &Waiter::None, |piece| seen.extend_from_slice(piece));
@@ -95,7 +95,7 @@ fn peek_sees_across_pieces_and_takes_nothing() {
 #[test]
 fn a_reader_wakes_the_actor_once_per_level() {
     let side = RecvSide::new(&budget());
-    side.publish(pieces(&[&[0; 4000]]));
+    side.publish(&mut pieces(&[&[0; 4000]]));
     assert_eq!(side.set_update_at(Some(2000)), None);
     let read = |want| side.read(want, &Waiter::None, |_| {});
     assert_eq!(read(1999), Poll::Ready(Ok(Read::Data { len: 1999, update: false })));
@@ -110,7 +110,7 @@ fn the_end_comes_after_the_data_and_the_first_end_counts() {
     let (count, waker) = counter();
     let mut cx = Context::from_waker(&waker);
     assert!(side.read(1, &Waiter::Poll(&mut cx), |_| {}).is_pending());
-    side.publish(pieces(&[b"x"]));
+    side.publish(&mut pieces(&[b"x"]));
     side.finish();
     side.fail(EndCause::RuntimeGone);
     assert_eq!(count.0.load(SeqCst), 1);
@@ -128,7 +128,7 @@ fn shared_waiters_are_all_woken_and_stored_once() {
             assert!(side.poll_readable(&Waiter::Shared(&mut cx, place as u64)).is_pending());
         }
     }
-    side.publish(pieces(&[b"x"]));
+    side.publish(&mut pieces(&[b"x"]));
     for (count, _) in &tasks {
         assert_eq!(count.0.load(SeqCst), 1);
     }
@@ -357,7 +357,7 @@ fn a_chunk_is_the_memory_that_was_received() {
     let side = RecvSide::new(&budget());
     let piece = Bytes::from(pattern(5000));
     let start = piece.as_ptr();
-    side.publish([piece].into());
+    side.publish(&mut [piece].into());
     assert_eq!(side.set_update_at(Some(3500)), None);
     assert_eq!(read_all(&side, 1000), &pattern(5000)[..1000]);
     let mut chunk = Bytes::new();
@@ -381,7 +381,7 @@ fn a_reader_of_chunks_is_woken_and_told_of_the_end() {
     let mut cx = Context::from_waker(&waker);
     let mut chunk = Bytes::new();
     assert!(side.read_chunk(9, &Waiter::Poll(&mut cx), &mut chunk).is_pending());
-    side.publish(pieces(&[b"x"]));
+    side.publish(&mut pieces(&[b"x"]));
     assert_eq!(count.0.load(SeqCst), 1);
     side.fail(EndCause::StackStopped);
     assert!(matches!(

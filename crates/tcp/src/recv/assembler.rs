@@ -8,6 +8,9 @@ use bytes::Bytes;
 /// What a held piece costs beside its octets; keeps tiny pieces from holding more memory than they bring.
 const PIECE_OVERHEAD: usize = 96;
 
+/// Payload shorter than this is copied when it is kept.
+const COPY_BELOW: usize = 2048;
+
 /// Blocks remembered for SACK: as many as one option can carry.
 const RECENT: usize = 4;
 
@@ -41,6 +44,11 @@ pub(crate) struct Inserted {
 /// counts; so a small part is copied out of it.
 pub(super) fn detached(kept: Bytes, frame: usize) -> Bytes {
     if kept.len() < frame.div_ceil(2) { Bytes::copy_from_slice(&kept) } else { kept }
+}
+
+/// What is kept of a frame until a gap before it is filled: a small frame may share its memory with many others.
+fn owned(kept: Bytes, frame: usize) -> Bytes {
+    if kept.len() < COPY_BELOW { Bytes::copy_from_slice(&kept) } else { detached(kept, frame) }
 }
 
 /// One run of two that touch. The pieces of the longer one stay where they are: a peer chooses which run its octet joins.
@@ -89,7 +97,7 @@ impl Assembler {
             if self.cost + piece.len() + PIECE_OVERHEAD > budget {
                 break;
             }
-            self.store(at, detached(piece, frame));
+            self.store(at, owned(piece, frame));
             result.stored = true;
             at = next;
         }
