@@ -33,6 +33,7 @@ mod buffers;
 mod config;
 mod error;
 mod link;
+mod nudge;
 mod open;
 mod queue;
 mod sys;

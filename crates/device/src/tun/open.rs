@@ -11,7 +11,8 @@ use nix::libc;
 use tokio_tun::Tun;
 
 use super::link::{Kind, Netlink};
-use super::queue::{TunRx, TunTx};
+use super::nudge::Nudge;
+use super::queue::{TunRx, TunTx, Writer};
 use super::{OffloadMode, OpenMode, TunConfig, TunError, sys, vnet};
 use crate::counters::Counters;
 use crate::queue::Halves;
@@ -81,8 +82,9 @@ impl Device for TunDevice {
         let mut writers = Vec::with_capacity(self.tuns.len());
         let mut receivers: Vec<Box<dyn RxQueue>> = Vec::with_capacity(self.tuns.len());
         for tun in self.tuns {
-            writers.push(File::from(sys::duplicate(&tun)?));
-            receivers.push(Box::new(TunRx::new(tun, headers, Arc::clone(&counters))?));
+            let nudge = Arc::new(Nudge::default());
+            writers.push(Writer { file: File::from(sys::duplicate(&tun)?), nudge: Arc::clone(&nudge) });
+            receivers.push(Box::new(TunRx::new(tun, headers, nudge, Arc::clone(&counters))?));
         }
         Ok((receivers, Arc::new(TunTx::new(self.name, writers, caps, headers, counters))))
     }

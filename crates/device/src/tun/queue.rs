@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_tun::Tun;
 
 use super::buffers::Buffers;
+use super::nudge::Nudge;
 use super::{sys, vnet};
 use crate::backoff::Backoff;
 use crate::counters::Counters;
@@ -55,6 +56,7 @@ pub(super) struct TunRx {
     /// Packets come with the header of IFF_VNET_HDR.
     headers: bool,
     buffers: Buffers,
+    nudge: Arc<Nudge>,
     backoff: Backoff,
     counters: Arc<Counters>,
     /// A fatal error that came behind frames.
@@ -62,10 +64,15 @@ pub(super) struct TunRx {
 }
 
 impl TunRx {
-    pub(super) fn new(tun: Tun, headers: bool, counters: Arc<Counters>) -> io::Result<Self> {
+    pub(super) fn new(
+        tun: Tun,
+        headers: bool,
+        nudge: Arc<Nudge>,
+        counters: Arc<Counters>,
+    ) -> io::Result<Self> {
         let removal = Some(removal(&tun)?);
         let (buffers, backoff) = (Buffers::new(READ_SIZE), Backoff::default());
-        Ok(Self { tun, removal, headers, buffers, backoff, counters, ended: None })
+        Ok(Self { tun, removal, headers, buffers, nudge, backoff, counters, ended: None })
     }
 
     /// Whether an idle device is still there; ready with the error if it is not.
@@ -85,10 +92,14 @@ impl TunRx {
     }
 
     /// One packet; `None` for one that contradicts its header. `tokio-tun`'s `poll_read` and not its `recv`, which is not
-    /// counted in the task's budget.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<(Bytes, Meta)>>> {
+    /// counted in the task's budget. To `look` is to ask the kernel even where epoll has not said that there is anything.
+    fn poll_read(&mut self, cx: &mut Context<'_>, look: bool) -> Poll<io::Result<Option<(Bytes, Meta)>>> {
         let mut buf = ReadBuf::new(self.buffers.read_buf());
-        ready!(Pin::new(&mut self.tun).poll_read(cx, &mut buf))?;
+        match look.then(|| self.tun.try_recv(buf.initialize_unfilled())) {
+            Some(Ok(len)) => buf.set_filled(len),
+            Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+            _ => ready!(Pin::new(&mut self.tun).poll_read(cx, &mut buf))?,
+        }
         let len = buf.filled().len();
         if len == 0 {
             return Poll::Ready(Err(gone()));
@@ -113,9 +124,10 @@ impl RxQueue for TunRx {
             return Poll::Ready(Err(error));
         }
         let before = batch.len();
+        let mut look = self.nudge.awake();
         while !batch.is_full() {
             let read = match self.backoff.poll(cx) {
-                Poll::Ready(()) => self.poll_read(cx),
+                Poll::Ready(()) => self.poll_read(cx, std::mem::take(&mut look)),
                 Poll::Pending => Poll::Pending,
             };
             match read {
@@ -137,7 +149,10 @@ impl RxQueue for TunRx {
                     tracing::debug!(%error, "reading from the TUN device failed; trying again");
                     self.backoff.error();
                 }
-                Poll::Pending if batch.len() == before => return self.poll_removal(cx).map(Err),
+                Poll::Pending if batch.len() == before => {
+                    self.nudge.sleep(cx.waker());
+                    return self.poll_removal(cx).map(Err);
+                }
                 Poll::Pending => break,
             }
         }
@@ -145,11 +160,17 @@ impl RxQueue for TunRx {
     }
 }
 
+/// The sending end of a queue, and its reader.
+pub(super) struct Writer {
+    pub(super) file: File,
+    pub(super) nudge: Arc<Nudge>,
+}
+
 /// Writes by a descriptor of its own, so that any actor may write while the ingress reads.
 pub(super) struct TunTx {
     name: String,
     /// One per queue, at least one.
-    writers: Vec<File>,
+    writers: Vec<Writer>,
     caps: Capabilities,
     /// Packets go with the header of IFF_VNET_HDR.
     headers: bool,
@@ -161,7 +182,7 @@ pub(super) struct TunTx {
 impl TunTx {
     pub(super) fn new(
         name: String,
-        writers: Vec<File>,
+        writers: Vec<Writer>,
         caps: Capabilities,
         headers: bool,
         counters: Arc<Counters>,
@@ -184,7 +205,13 @@ impl TunTx {
     /// One packet by one writev(2), gathered by the kernel. A flow has one queue for good: the kernel sends its packets
     /// to the queue that wrote last.
     fn write(&self, frame: &TxFrame<'_>) -> io::Result<usize> {
-        let mut writer = &self.writers[frame.flow as usize % self.writers.len()];
+        let writer = &self.writers[frame.flow as usize % self.writers.len()];
+        let written = Self::write_to(&writer.file, frame);
+        writer.nudge.written();
+        written
+    }
+
+    fn write_to(mut writer: &File, frame: &TxFrame<'_>) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         if frame.payload.len() >= SLICES {
             return writer.write(&frame.to_bytes());
