@@ -243,6 +243,16 @@ impl RxBatch {
         self.frames.len() >= self.max_frames || self.bytes >= self.max_bytes
     }
 
+    /// Frames and bytes that still fit; the last frame may cross the bound on bytes.
+    pub(crate) fn room(&self) -> (usize, usize) {
+        (self.max_frames.saturating_sub(self.frames.len()), self.max_bytes.saturating_sub(self.bytes))
+    }
+
+    /// Sets the bounds anew.
+    pub(crate) fn set_limits(&mut self, frames: usize, bytes: usize) {
+        (self.max_frames, self.max_bytes) = (frames, bytes);
+    }
+
     /// Frames held.
     pub fn len(&self) -> usize {
         self.frames.len()

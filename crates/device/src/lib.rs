@@ -9,6 +9,7 @@
 //! - [`pcapng`]: a capture of what passes a device;
 //! - [`segment`] and [`complete_checksum`]: finishing frames in software, for devices and captures that cannot
 //!   leave that to anyone else;
+//! - [`Coalescing`]: received segments put together in software, for devices without offload;
 //! - [`testing`]: what every device must do, as a suite.
 //!
 //! It knows nothing of connections. Everything but `tun` and `netns` builds on any system.
@@ -143,6 +144,7 @@
 pub mod adapter;
 mod backoff;
 mod capabilities;
+mod coalesce;
 mod counters;
 mod frame;
 pub mod memory;
@@ -158,6 +160,7 @@ pub mod tun;
 mod waiters;
 
 pub use capabilities::{Capabilities, Medium, Offloads};
+pub use coalesce::Coalescing;
 pub use counters::DeviceCounters;
 pub use frame::{HeadBuf, RxBatch, RxFrame, TxFrame};
 pub use meta::{Checksum, Gso, GsoKind, Meta};

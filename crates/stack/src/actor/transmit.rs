@@ -15,11 +15,12 @@ use tracing::trace;
 
 use super::Actor;
 
-/// What a turn may send: 64 segments of the wire in small frames, or four super-segments.
-pub(super) const BURST: u32 = 64;
+/// What a turn may send: 16 packets of the wire, or four super-segments. Then ingress has its turn: each write to a TUN
+/// device may have put an ACK into a queue that holds a thousand, and ACKs that find it full are what starves flows.
+pub(super) const BURST: u32 = 16;
 
-/// What a super-segment costs of the burst.
-const SUPER_SEGMENT: u32 = 16;
+/// What a super-segment that the device cuts costs of the burst.
+const SUPER_SEGMENT: u32 = 4;
 
 /// How far a turn's transmission came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,15 +70,28 @@ impl Actor {
             if *burst == 0 {
                 return Sent::More;
             }
-            let Some(transmit) = self.connection.poll_transmit(now, payload, MAX_PAYLOAD) else {
+            let cuts = self.cuts();
+            let most = if cuts { *burst as usize * self.connection.effective_mss() } else { MAX_PAYLOAD };
+            let Some(transmit) = self.connection.poll_transmit(now, payload, most.min(MAX_PAYLOAD)) else {
                 self.leave_queue();
                 return Sent::All;
             };
-            *burst = burst.saturating_sub(if transmit.gso_size == 0 { 1 } else { SUPER_SEGMENT });
+            let cost = match usize::from(transmit.gso_size) {
+                0 => 1,
+                size if cuts => transmit.payload_len.div_ceil(size) as u32,
+                _ => SUPER_SEGMENT,
+            };
+            *burst = burst.saturating_sub(cost);
             if let Sent::Gone = self.send(&transmit, payload) {
                 return Sent::Gone;
             }
         }
+    }
+
+    /// Whether super-segments are cut here, for a device that takes none.
+    fn cuts(&self) -> bool {
+        let tx = self.shared.inner.interfaces[usize::from(self.shared.interface)].capabilities.tx;
+        if self.shared.tuple.local().is_ipv4() { !tx.tso4 } else { !tx.tso6 }
     }
 
     /// Gives up our place in the device's FIFO.

@@ -222,7 +222,8 @@ impl StackBuilder {
             lifecycle: Lifecycle::new(Arc::clone(&signal)),
         });
         for (interface, queue) in queues {
-            handle.spawn(Ingress::new(queue, interface, Arc::downgrade(&inner), Arc::clone(&signal)));
+            let ingress = Ingress::new(queue, interface, Arc::downgrade(&inner), Arc::clone(&signal));
+            handle.spawn(tokio::task::unconstrained(ingress));
         }
         Ok(Stack { inner })
     }
