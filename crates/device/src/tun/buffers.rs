@@ -9,7 +9,9 @@ const GATHER_UP_TO: usize = 2048;
 /// Size of a block: some twenty full frames of an Ethernet MTU, or hundreds of ACKs, for one allocation at most.
 const BLOCK: usize = 32 * 1024;
 /// Read buffers that are remembered while their frames are in use.
-const LENT: usize = 16;
+const LENT: usize = 32;
+/// Of those as many are looked at for one that has come back: most do in the order in which they went.
+const TRIES: usize = 3;
 
 /// The read buffer, and what frames are handed out in.
 ///
@@ -59,12 +61,14 @@ impl Buffers {
         frame
     }
 
-    /// A read buffer: the oldest one lent, if it has come back.
+    /// A read buffer: one that was lent and has come back, if there is one.
     fn free(&mut self) -> BytesMut {
-        match self.lent.pop_front().map(Bytes::try_into_mut) {
-            Some(Ok(free)) => return free,
-            Some(Err(held)) => self.lent.push_front(held),
-            None => {}
+        for _ in 0..TRIES {
+            match self.lent.pop_front().map(Bytes::try_into_mut) {
+                Some(Ok(free)) => return free,
+                Some(Err(held)) => self.lent.push_back(held),
+                None => break,
+            }
         }
         BytesMut::zeroed(self.size)
     }

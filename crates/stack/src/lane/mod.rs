@@ -4,6 +4,7 @@
 //! copied, never over protocol code, I/O or an `.await`. A waker is taken out, the lock is let go, then the waker is
 //! called. Signals travel on edges only: the first byte into an empty lane, a window worth announcing, an end.
 
+mod blocks;
 mod recv;
 mod send;
 #[cfg(test)]

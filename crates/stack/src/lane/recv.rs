@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{Waiter, Waiters, lock};
+use super::{Waiter, Waiters, blocks, lock};
 use crate::budget::{Account, Budget};
 use crate::error::EndCause;
 
@@ -17,8 +17,8 @@ const COPY_BELOW: usize = 2048;
 /// Size of an open tail once the reader lags behind small segments.
 const TAIL_BLOCK: usize = 8192;
 
-/// The most that a run of small pieces is merged into: more would be a mapping of its own, with page faults.
-const MAX_RUN: usize = 64 * 1024;
+/// The most that a run of small pieces is merged into.
+const MAX_RUN: usize = blocks::BLOCK;
 
 /// What a read found.
 #[derive(Debug, PartialEq, Eq)]
@@ -382,11 +382,14 @@ fn next_merged(pieces: &mut VecDeque<Bytes>) -> Option<Bytes> {
     if run < 2 {
         return pieces.pop_front();
     }
-    let mut merged = Vec::with_capacity(pieces.iter().take(run).map(Bytes::len).sum());
+    let len: usize = pieces.iter().take(run).map(Bytes::len).sum();
+    // A block is accounted for by what it holds: only nearly full ones are.
+    let whole = len > MAX_RUN - MAX_RUN / 8;
+    let mut merged = if whole { blocks::block() } else { BytesMut::with_capacity(len) };
     for piece in pieces.drain(..run) {
         merged.extend_from_slice(&piece);
     }
-    Some(merged.into())
+    Some(merged.freeze())
 }
 
 /// A sealed tail, which may lie in a block far larger than it.

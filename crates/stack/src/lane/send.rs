@@ -8,12 +8,12 @@ use std::task::Poll;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{Waiter, Waiters, lock};
+use super::{Waiter, Waiters, blocks, lock};
 use crate::budget::{Account, Allowance, Budget, LEAST, Ticket};
 use crate::error::EndCause;
 
 /// Largest block that written bytes are copied into; also the most that one write takes.
-const MAX_BLOCK: usize = 64 * 1024;
+const MAX_BLOCK: usize = blocks::BLOCK;
 
 /// Smallest block: what a lone small write allocates.
 const MIN_BLOCK: usize = 256;
@@ -479,7 +479,8 @@ impl SendSide {
 /// Copies `len` bytes of `data` into the open block: a new one, sized by what is `held` already, when they do not fit.
 fn copy(data: &[IoSlice<'_>], len: usize, block: &mut BytesMut, held: usize) -> Piece {
     if block.capacity() < len {
-        *block = BytesMut::with_capacity(len.max(held.clamp(MIN_BLOCK, MAX_BLOCK)));
+        let size = len.max(held.clamp(MIN_BLOCK, MAX_BLOCK));
+        *block = if size == MAX_BLOCK { blocks::block() } else { BytesMut::with_capacity(size) };
     }
     let mut left = len;
     for slice in data {

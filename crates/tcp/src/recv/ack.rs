@@ -49,7 +49,8 @@ impl AckPolicy {
             self.quick = self.quick.saturating_sub(segments.min(255) as u8);
             self.owe_one();
         } else if self.octets >= 2 * u32::from(mss) {
-            // SHLD-19: one ACK for two full-sized segments or as many octets, or for all of a batch (MUST-58).
+            // SHLD-19: one ACK for two full-sized segments or as many octets; one for all of a batch (MUST-58), which deviates
+            // from R5681-9.
             self.owe_one();
         } else if push && self.missed >= PATIENCE {
             // Its send buffer holds less than two segments: each of our delays is a pause of its.

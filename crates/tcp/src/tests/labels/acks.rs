@@ -7,7 +7,7 @@ use crate::testing::{Pair, Script, Side};
 
 #[test]
 fn a_batch_is_acknowledged_as_one() {
-    // req: MUST-58, MUST-59
+    // req: MUST-58, MUST-59, R5681-9
     let mut script = Script::established(&config());
     let lines: Vec<String> = (0..10)
         .map(|index| format!(". {}:{}(1448) ack 1", 1 + index * 1448, 1 + (index + 1) * 1448))
