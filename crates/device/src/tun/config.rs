@@ -31,7 +31,7 @@ pub enum OffloadMode {
     /// Where the kernel and the device allow it; else plain packets, and one log line that says why.
     #[default]
     Auto,
-    /// Plain packets.
+    /// Plain packets. [`Coalescing`](crate::Coalescing) around the device puts received ones together.
     Off,
     /// Offload, or an error.
     Require,

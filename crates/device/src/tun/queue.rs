@@ -207,7 +207,9 @@ impl TunTx {
     fn write(&self, frame: &TxFrame<'_>) -> io::Result<usize> {
         let writer = &self.writers[frame.flow as usize % self.writers.len()];
         let written = Self::write_to(&writer.file, frame);
-        writer.nudge.written();
+        if written.is_ok() {
+            writer.nudge.written();
+        }
         written
     }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::mailbox::Arrival;
 
 /// Entries that kept storage has room for at most: a burst may have made it larger.
-const KEEP: usize = 512;
+const KEEP: usize = 256;
 
 thread_local! {
     static PIECES: Cell<VecDeque<Bytes>> = const { Cell::new(VecDeque::new()) };
