@@ -18,7 +18,8 @@ fn a_block_comes_back_when_its_last_part_is_dropped() {
             assert!(parts.iter().all(|part| part.iter().all(|&byte| byte == round)));
         }
     }
-    assert!(places.len() <= 5, "{} blocks", places.len());
+    // Not five: only a few are looked at each time.
+    assert!(places.len() <= KEPT, "{} blocks for 100 rounds", places.len());
 }
 
 #[test]
