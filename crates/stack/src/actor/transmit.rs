@@ -15,12 +15,12 @@ use tracing::trace;
 
 use super::Actor;
 
-/// What a turn may send: 16 packets of the wire, or four super-segments. Then ingress has its turn: each write to a TUN
+/// What a turn may send: 8 packets of the wire, or four super-segments. Then ingress has its turn: each write to a TUN
 /// device may have put an ACK into a queue that holds a thousand, and ACKs that find it full are what starves flows.
-pub(super) const BURST: u32 = 16;
+pub(super) const BURST: u32 = 8;
 
 /// What a super-segment that the device cuts costs of the burst.
-const SUPER_SEGMENT: u32 = 4;
+const SUPER_SEGMENT: u32 = 2;
 
 /// How far a turn's transmission came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
