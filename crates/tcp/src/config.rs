@@ -5,6 +5,10 @@ use core::time::Duration;
 use crate::congestion::{CongestionControl, Pacing};
 use crate::ecn::EcnPolicy;
 
+/// Where buffers that size themselves stop: the bandwidth-delay product of 1 Gbit/s over 50 ms. The common kernels' limits lie
+/// between 4 and 32 MiB; a stack that serves many connections wants the lower end.
+const BUFFER_LIMIT: u32 = 6 << 20;
+
 /// Keep-alive probing (RFC 9293 3.8.4); off unless set (MUST-25).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepAlive {
@@ -30,12 +34,14 @@ impl Default for KeepAlive {
 /// use netstack_tcp::TcpConfig;
 ///
 /// let mut config = TcpConfig::new();
-/// config.nodelay(true).recv_buffer(4 << 20).time_wait(Duration::from_secs(10));
+/// config.nodelay(true).recv_buffer_limit(16 << 20).time_wait(Duration::from_secs(10));
 /// ```
 #[derive(Debug, Clone)]
 pub struct TcpConfig {
     pub(crate) recv_buffer: u32,
+    pub(crate) recv_tuned: bool,
     pub(crate) send_buffer: u32,
+    pub(crate) send_tuned: bool,
     pub(crate) nodelay: bool,
     pub(crate) keepalive: Option<KeepAlive>,
     pub(crate) user_timeout: Option<Duration>,
@@ -64,8 +70,10 @@ pub struct TcpConfig {
 impl Default for TcpConfig {
     fn default() -> Self {
         Self {
-            recv_buffer: 1 << 20,
-            send_buffer: 1 << 20,
+            recv_buffer: BUFFER_LIMIT,
+            recv_tuned: true,
+            send_buffer: BUFFER_LIMIT,
+            send_tuned: true,
             nodelay: false,
             keepalive: None,
             user_timeout: Some(Duration::from_secs(300)),
@@ -100,16 +108,33 @@ impl TcpConfig {
         Self::default()
     }
 
-    /// Octets that may wait for the application to read, which bounds the window we announce. 1 KiB to 1 GiB;
-    /// default 1 MiB. Memory is used only for data that is there.
+    /// Fixes how many octets may wait for the application to read, which bounds the window we announce: the buffer does not
+    /// size itself any more. 1 KiB to 1 GiB. Memory is used only for data that is there.
     pub fn recv_buffer(&mut self, octets: usize) -> &mut Self {
-        self.recv_buffer = clamp_buffer(octets);
+        (self.recv_buffer, self.recv_tuned) = (clamp_buffer(octets), false);
         self
     }
 
-    /// Octets written but not yet acknowledged that a connection holds. 1 KiB to 1 GiB; default 1 MiB.
+    /// Lets the receive buffer size itself, which is the default: from 64 KiB it grows to twice what the application consumes
+    /// in a round trip, up to this many octets. 1 KiB to 1 GiB; default 6 MiB, enough for 1 Gbit/s over 50 ms.
+    ///
+    /// The window scale of the SYN is chosen by it: the least that can announce so much.
+    pub fn recv_buffer_limit(&mut self, octets: usize) -> &mut Self {
+        (self.recv_buffer, self.recv_tuned) = (clamp_buffer(octets), true);
+        self
+    }
+
+    /// Fixes how many octets written but not yet acknowledged a connection holds: the buffer does not size itself any more.
+    /// 1 KiB to 1 GiB.
     pub fn send_buffer(&mut self, octets: usize) -> &mut Self {
-        self.send_buffer = clamp_buffer(octets);
+        (self.send_buffer, self.send_tuned) = (clamp_buffer(octets), false);
+        self
+    }
+
+    /// Lets the send buffer size itself, which is the default: it takes two congestion windows, and a little more on short
+    /// paths, at least 64 KiB and at most this many octets. 1 KiB to 1 GiB; default 6 MiB.
+    pub fn send_buffer_limit(&mut self, octets: usize) -> &mut Self {
+        (self.send_buffer, self.send_tuned) = (clamp_buffer(octets), true);
         self
     }
 
@@ -280,16 +305,28 @@ impl TcpConfig {
         self.ecn
     }
 
-    /// The receive buffer's size in octets.
+    /// The receive buffer's size in octets, or the limit up to which it sizes itself.
     #[must_use]
     pub fn recv_buffer_size(&self) -> usize {
         self.recv_buffer as usize
     }
 
-    /// The send buffer's size in octets.
+    /// The send buffer's size in octets, or the limit up to which it sizes itself.
     #[must_use]
     pub fn send_buffer_size(&self) -> usize {
         self.send_buffer as usize
+    }
+
+    /// Whether the receive buffer sizes itself.
+    #[must_use]
+    pub fn is_recv_buffer_tuned(&self) -> bool {
+        self.recv_tuned
+    }
+
+    /// Whether the send buffer sizes itself.
+    #[must_use]
+    pub fn is_send_buffer_tuned(&self) -> bool {
+        self.send_tuned
     }
 
     /// Whether the Nagle algorithm is off.

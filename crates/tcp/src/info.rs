@@ -57,6 +57,13 @@ pub struct TcpInfo {
     pub retries: u8,
     /// R1 is crossed: one segment was retransmitted three times without an answer, and is not answered yet (SHLD-9).
     pub retry_warning: bool,
+    /// Octets that may wait for the application: what the receive buffer has grown to.
+    pub recv_buffer: u32,
+    /// The round trip as the receiving half sees it, by which that buffer grows; `None` before it has seen one, and where
+    /// the size is fixed.
+    pub recv_rtt: Option<Duration>,
+    /// Octets written and not acknowledged that the connection takes now.
+    pub send_buffer: u32,
     /// Octets from what the application reads next to the end of the peer's urgent data; 0 when there is none (MUST-33).
     pub urgent_remaining: u32,
     /// The last ICMP error that explains a silence, while there is one (MUST-47).

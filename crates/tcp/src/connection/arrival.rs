@@ -298,12 +298,13 @@ impl Connection {
         let largest = if seg.gso_size == 0 { data.len() } else { usize::from(seg.gso_size) };
         self.rcv.mss = self.rcv.mss.max(largest.min(usize::from(self.path_mss)) as u16);
         let before = self.rcv.nxt;
-        match self.rcv.insert(seq, data, frame, &self.config) {
+        match self.rcv.insert(seq, data, frame) {
             Text::InOrder { filled } => {
                 self.stats.bytes_received += u64::from(self.rcv.nxt.distance_from(before));
                 if filled {
                     self.rcv.ack.owe();
                 }
+                self.tune_recv_buffer(now, seg);
                 let mss = self.rcv.mss.min(self.path_mss);
                 if self.rcv.ack.on_text(seg.wire_segments(), octets, mss, seg.has(TcpFlags::PSH))
                     && !self.timers.is_armed(Timer::DelayedAck)

@@ -43,10 +43,10 @@ impl Connection {
         (self.state == State::Closed).then_some(self.close_reason)
     }
 
-    /// Octets that may be written now without passing the send buffer's limit.
+    /// Octets that may be written now without passing [`send_capacity`](Self::send_capacity).
     #[must_use]
     pub fn send_space(&self) -> usize {
-        self.config.send_buffer.saturating_sub(self.snd.buffer.len()) as usize
+        self.send_capacity().saturating_sub(self.send_queued())
     }
 
     /// Octets written and not acknowledged.
@@ -159,6 +159,9 @@ impl Connection {
             in_recovery: self.snd.recovery.is_active(),
             retries: self.snd.retries,
             retry_warning: self.snd.retries >= timeout::R1,
+            recv_buffer: self.rcv.buffer(),
+            recv_rtt: self.rcv.rtt(),
+            send_buffer: self.send_capacity() as u32,
             urgent_remaining: self.rcv.urgent_remaining(),
             soft_error: self.soft_error,
             stats: self.stats,

@@ -7,6 +7,7 @@ mod getters;
 mod handshake;
 mod output;
 mod timeout;
+mod tuning;
 
 use core::fmt;
 use core::time::Duration;
@@ -204,7 +205,7 @@ impl Connection {
         if !self.state.takes_text() {
             return None;
         }
-        self.rcv.update_below(&self.config, self.agreed.rcv_shift).map(|level| level as usize)
+        self.rcv.update_below(self.agreed.rcv_shift).map(|level| level as usize)
     }
 
     /// Bounds what may wait for the application below the configured receive buffer, from the next announcement on; at

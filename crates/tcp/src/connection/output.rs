@@ -52,7 +52,7 @@ impl Connection {
             // SHLD-12: below what the peer expects, so that it answers.
             return Some(self.transmit_ack(now, self.snd.una - 1));
         }
-        let update = self.state.takes_text() && self.rcv.update_is_due(&self.config, self.agreed.rcv_shift);
+        let update = self.state.takes_text() && self.rcv.update_is_due(self.agreed.rcv_shift);
         self.check_progress();
         (self.rcv.ack.is_due() || update).then(|| self.transmit_ack(now, self.ack_seq()))
     }
@@ -90,7 +90,7 @@ impl Connection {
 
     /// The window of a SYN, never scaled (R7323-3).
     pub(super) fn syn_window(&self) -> u32 {
-        self.rcv.buffer(&self.config).min(0xffff)
+        self.rcv.buffer().min(0xffff)
     }
 
     // ---- Text and FIN ----
@@ -215,7 +215,7 @@ impl Connection {
             header.flags |= TcpFlags::URG;
             header.urgent = up.distance_from(at).min(0xffff) as u16;
         }
-        header.window = self.rcv.announce(&self.config, self.agreed.rcv_shift);
+        header.window = self.rcv.announce(self.agreed.rcv_shift);
         if len > 0 {
             self.rcv.ack.rides_on_text();
         }
@@ -276,7 +276,7 @@ impl Connection {
             // No more than the SYN-ACK said, which may have to be repeated.
             self.rcv.window_field(self.agreed.rcv_shift)
         } else {
-            self.rcv.announce(&self.config, self.agreed.rcv_shift)
+            self.rcv.announce(self.agreed.rcv_shift)
         };
         self.note_ack_sent();
         self.transmit(header, 0)

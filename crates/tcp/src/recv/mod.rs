@@ -4,7 +4,9 @@ mod ack;
 mod assembler;
 #[cfg(test)]
 mod tests;
+mod tuning;
 
+use core::time::Duration;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ pub(crate) use ack::AckPolicy;
 use crate::config::TcpConfig;
 use crate::time::Instant;
 use assembler::{Assembler, detached};
+use tuning::{Arrived, Tuning};
 
 /// Receive sequence space and what goes with it (RFC 9293 3.3.1).
 ///
@@ -42,8 +45,9 @@ pub(crate) struct RecvHalf {
     ready_len: u32,
     /// Fetched by the owner, and not yet consumed by the application.
     unread: u32,
-    /// What the owner allows of the configured buffer.
+    /// What the owner allows of the buffer.
     limit: u32,
+    tuning: Tuning,
     out_of_order: Option<Box<Assembler>>,
     /// A duplicate to report in the next ACK (RFC 2883).
     dsack: Option<SackBlock>,
@@ -80,6 +84,7 @@ impl RecvHalf {
             ready_len: 0,
             unread: 0,
             limit: u32::MAX,
+            tuning: Tuning::new(config),
             out_of_order: None,
             dsack: None,
             ack: AckPolicy::new(config.quick_acks),
@@ -120,13 +125,13 @@ impl RecvHalf {
 
     /// Takes `data`, from a frame of `frame` octets of text, at `seq`, which lies in the window and not below `nxt`; the copy
     /// of what is there already is dropped.
-    pub(crate) fn insert(&mut self, seq: SeqNum, data: Bytes, frame: usize, config: &TcpConfig) -> Text {
+    pub(crate) fn insert(&mut self, seq: SeqNum, data: Bytes, frame: usize) -> Text {
         if seq == self.nxt && self.out_of_order.is_none() {
             self.deliver(detached(data, frame));
             return Text::InOrder { filled: false };
         }
         let at = self.offset + u64::from(seq.distance_from(self.nxt));
-        let budget = if self.limit == 0 { 0 } else { 2 * self.buffer(config) as usize };
+        let budget = if self.limit == 0 { 0 } else { 2 * self.buffer() as usize };
         if seq != self.nxt {
             let inserted = self.out_of_order.get_or_insert_default().insert(at, &data, frame, budget);
             if let Some((left, right)) = inserted.duplicate {
@@ -240,30 +245,60 @@ impl RecvHalf {
     // ---- The announced window ----
 
     /// Octets that may wait for the application now. Two segments always may, lest the peer wait for good.
-    pub(crate) fn buffer(&self, config: &TcpConfig) -> u32 {
-        config.recv_buffer.min(self.limit.max(2 * u32::from(self.mss)))
+    pub(crate) fn buffer(&self) -> u32 {
+        self.tuning.size().min(self.limit.max(2 * u32::from(self.mss)))
+    }
+
+    /// The round trip as the receiving half sees it.
+    pub(crate) fn rtt(&self) -> Option<Duration> {
+        self.tuning.rtt()
+    }
+
+    /// Text arrived in order: the buffer may grow (R7323-4 bounds what it can announce).
+    pub(crate) fn tune(
+        &mut self,
+        now: Instant,
+        echo: Option<(u32, Duration)>,
+        srtt: Option<Duration>,
+        config: &TcpConfig,
+    ) {
+        if !config.recv_tuned {
+            return;
+        }
+        let arrived = Arrived {
+            now,
+            nxt: self.nxt,
+            window: self.window(),
+            mss: u32::from(self.mss),
+            consumed: self.consumed() as u32,
+            echo,
+            srtt,
+        };
+        // Where the owner is short of memory nothing grows.
+        let limit = (self.limit >= config.recv_buffer).then_some(config.recv_buffer);
+        self.tuning.on_text(&arrived, limit);
     }
 
     /// The right edge that the buffer allows, before silly-window avoidance.
-    fn wanted_edge(&self, config: &TcpConfig, shift: u8) -> SeqNum {
-        let free = self.buffer(config).saturating_sub(self.buffered());
+    fn wanted_edge(&self, shift: u8) -> SeqNum {
+        let free = self.buffer().saturating_sub(self.buffered());
         self.nxt + free.min(0xffff << shift)
     }
 
     /// What the edge has to gain before it moves (MUST-39).
-    fn worthwhile(&self, config: &TcpConfig) -> u32 {
-        (self.buffer(config) / 2).min(u32::from(self.mss))
+    fn worthwhile(&self) -> u32 {
+        (self.buffer() / 2).min(u32::from(self.mss))
     }
 
-    fn edge_gain(&self, config: &TcpConfig, shift: u8) -> u32 {
-        let wanted = self.wanted_edge(config, shift);
+    fn edge_gain(&self, shift: u8) -> u32 {
+        let wanted = self.wanted_edge(shift);
         if wanted.after(self.adv) { wanted.distance_from(self.adv) } else { 0 }
     }
 
     /// The window field for a segment that leaves now, and the promise that goes with it.
-    pub(crate) fn announce(&mut self, config: &TcpConfig, shift: u8) -> u16 {
-        let gain = self.edge_gain(config, shift);
-        let edge = if gain >= self.worthwhile(config) { self.adv + gain } else { self.adv };
+    pub(crate) fn announce(&mut self, shift: u8) -> u16 {
+        let gain = self.edge_gain(shift);
+        let edge = if gain >= self.worthwhile() { self.adv + gain } else { self.adv };
         // Rounded down: the field never promises more than there is (R7323-4); `adv` keeps the true edge.
         let field = (edge.distance_from(self.nxt) >> shift).min(0xffff);
         let announced = self.nxt + (field << shift);
@@ -275,25 +310,25 @@ impl RecvHalf {
 
     /// Whether the application has read so much that the peer should hear of it without waiting for its next segment:
     /// two segments, or half of the buffer.
-    pub(crate) fn update_is_due(&self, config: &TcpConfig, shift: u8) -> bool {
-        self.edge_gain(config, shift) >= self.update_threshold(config)
+    pub(crate) fn update_is_due(&self, shift: u8) -> bool {
+        self.edge_gain(shift) >= self.update_threshold()
     }
 
     /// The gain that is worth a segment of its own: where the peer may be waiting, as little as silly-window avoidance
     /// allows; else a quarter of the buffer.
-    fn update_threshold(&self, config: &TcpConfig) -> u32 {
-        let least = self.worthwhile(config);
-        if self.window() < 2 * u32::from(self.mss) { least } else { least.max(self.buffer(config) / 4) }
+    fn update_threshold(&self) -> u32 {
+        let least = self.worthwhile();
+        if self.window() < 2 * u32::from(self.mss) { least } else { least.max(self.buffer() / 4) }
     }
 
     /// The level of unread octets at which a window update becomes due; `None` while none can.
-    pub(crate) fn update_below(&self, config: &TcpConfig, shift: u8) -> Option<u32> {
-        let needed = self.window() + self.update_threshold(config);
-        if needed > self.buffer(config).min(0xffff << shift) {
+    pub(crate) fn update_below(&self, shift: u8) -> Option<u32> {
+        let needed = self.window() + self.update_threshold();
+        if needed > self.buffer().min(0xffff << shift) {
             return None;
         }
         // The edge gains enough once what is buffered leaves room for the window and the threshold.
-        let level = self.buffer(config) - needed;
+        let level = self.buffer() - needed;
         (self.buffered() > level).then(|| level.saturating_sub(self.ready_len))
     }
 

@@ -124,7 +124,7 @@ proptest! {
             }
             let from = start.max(before);
             let end = start + len;
-            let result = half.insert(first + from, text(from, end - from), len as usize, &config);
+            let result = half.insert(first + from, text(from, end - from), len as usize);
             prop_assert_eq!(from == before, matches!(result, Text::InOrder { .. }));
             let now = half.nxt.distance_from(first);
             prop_assert!(from > before || now >= end, "in-order text is always taken");
@@ -174,19 +174,19 @@ proptest! {
         let shift = config.window_shift();
         let mut half = RecvHalf::new(&config);
         half.start(SeqNum(0_u32.wrapping_sub(65_536).wrapping_add(offset)));
-        half.announce(&config, shift);
+        half.announce(shift);
         let (mut unread, mut largest) = (0, half.adv);
         for (arriving, consumed) in steps {
             let taken = arriving.min(half.window());
             if taken > 0 {
-                half.insert(half.nxt, pattern(0, taken), taken as usize, &config);
+                half.insert(half.nxt, pattern(0, taken), taken as usize);
             }
             while let Some(data) = half.fetch() {
                 unread += data.len() as u32;
             }
             unread -= consumed.min(unread);
             half.set_unread(unread);
-            let field = u32::from(half.announce(&config, shift));
+            let field = u32::from(half.announce(shift));
             let edge = half.nxt + (field << shift);
             prop_assert!(!edge.after(half.adv), "the true edge is tracked");
             if edge.before(largest) {
@@ -223,7 +223,7 @@ fn nothing_is_held_behind_a_fin() {
     let mut half = RecvHalf::new(&config);
     half.start(SeqNum(0));
     half.adv = half.nxt + 1_000;
-    half.insert(half.nxt + 50, text(50, 10), 10, &config);
+    half.insert(half.nxt + 50, text(50, 10), 10);
     assert!(half.has_sack_blocks());
     half.fin = Some(half.nxt);
     assert!(half.take_fin());
@@ -241,18 +241,18 @@ fn the_level_for_an_update_agrees_with_the_update() {
         let mut half = RecvHalf::new(&config);
         half.start(SeqNum(u32::MAX - 5));
         half.mss = mss;
-        half.announce(&config, shift);
+        half.announce(shift);
         // The peer fills the window, and the owner has fetched all of it.
         let window = half.window();
-        half.insert(half.nxt, pattern(0, window), window as usize, &config);
+        half.insert(half.nxt, pattern(0, window), window as usize);
         while half.fetch().is_some() {}
-        half.announce(&config, shift);
-        let level = half.update_below(&config, shift).expect("an update is owed");
+        half.announce(shift);
+        let level = half.update_below(shift).expect("an update is owed");
         assert!(level < window, "buffer {buffer}, MSS {mss}");
         half.set_unread(level + 1);
-        assert!(!half.update_is_due(&config, shift), "buffer {buffer}, MSS {mss}");
+        assert!(!half.update_is_due(shift), "buffer {buffer}, MSS {mss}");
         half.set_unread(level);
-        assert!(half.update_is_due(&config, shift), "buffer {buffer}, MSS {mss}");
+        assert!(half.update_is_due(shift), "buffer {buffer}, MSS {mss}");
     }
 }
 
