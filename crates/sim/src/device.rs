@@ -17,9 +17,11 @@ use netstack_device::{
     RxQueue, SendError, Turn, TxFrame, TxQueue, segment,
 };
 use netstack_tcp::Instant;
+use netstack_wire::{Ecn, ip};
 use tokio::time::Sleep;
 
 use crate::heap::{EventHeap, Side};
+use crate::impair::write_ce;
 use crate::{Fate, Link, LinkConfig, LinkStats, Trace};
 
 /// Two devices of IP MTU `mtu`, joined by a link; the third value tells what the link has done.
@@ -140,9 +142,15 @@ impl State {
     }
 
     /// Sends one packet of the wire; gives the reader to wake if it sleeps past the arrival.
-    fn send(&mut self, now: Instant, from: Side, packet: Bytes) -> Option<Waker> {
+    fn send(&mut self, now: Instant, from: Side, mut packet: Bytes) -> Option<Waker> {
         let direction = &mut self.directions[from as usize];
         let fate = direction.link.send(now, packet.len());
+        let ecn = ip::parse(&packet).map_or(Ecn::NotEct, |packet| packet.ecn);
+        if direction.link.mark(ecn) != ecn {
+            let mut marked = Vec::from(packet);
+            write_ce(&mut marked);
+            packet = marked.into();
+        }
         let (at, copy) = match fate {
             Fate::Arrives { at, copy } => (Some(at), copy),
             Fate::QueueFull | Fate::Lost => (None, None),

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use netstack_tcp::Instant;
+use netstack_wire::Ecn;
 
-use crate::impair::{Delay, Duplicate, Jitter, Loss, LossModel, Queue, QueueLimit, Rate, Reorder};
+use crate::impair::{Delay, Duplicate, Jitter, Loss, LossModel, Mark, Queue, QueueLimit, Rate, Reorder};
 use crate::rng::SimRng;
 
 /// What one direction of a link does to packets. The default is a perfect wire: no delay, no limit, no loss.
@@ -20,6 +21,7 @@ use crate::rng::SimRng;
 pub struct LinkConfig {
     rate: Option<u64>,
     queue: QueueLimit,
+    mark_above: Option<usize>,
     delay: Duration,
     jitter: Jitter,
     loss: LossModel,
@@ -51,6 +53,13 @@ impl LinkConfig {
     /// Bound of the queue in front of the line; it fills only if there is a [`rate`](Self::rate). Default: unbounded.
     pub fn queue(&mut self, limit: QueueLimit) -> &mut Self {
         self.queue = limit;
+        self
+    }
+
+    /// A packet that bears ECT leaves with CE, congestion experienced, when with it more than so many bytes wait for the line.
+    /// Default: none is marked.
+    pub fn mark_above(&mut self, bytes: usize) -> &mut Self {
+        self.mark_above = Some(bytes);
         self
     }
 
@@ -146,6 +155,8 @@ pub struct LinkStats {
     pub offered_bytes: u64,
     /// Dropped by the full queue.
     pub queue_full: u64,
+    /// Marked CE.
+    pub marked: u64,
     /// Lost on the wire.
     pub lost: u64,
     /// Duplicated.
@@ -166,6 +177,7 @@ pub struct LinkStats {
 pub struct Link {
     queue: Queue,
     rate: Rate,
+    mark: Mark,
     loss: Loss,
     duplicate: Duplicate,
     delay: Delay,
@@ -183,6 +195,7 @@ impl Link {
         Self {
             queue: Queue::new(config.queue),
             rate: Rate::new(config.rate, (crate::nanos(config.stall.0), crate::nanos(stall_end))),
+            mark: Mark::new(config.mark_above),
             loss: Loss::new(config.loss, stream(1), stream(6)),
             duplicate: Duplicate::new(config.duplicate, stream(2)),
             delay: Delay::new(crate::nanos(config.delay), config.jitter, stream(3)),
@@ -208,6 +221,7 @@ impl Link {
         let (start, departure) = self.rate.transmit(now, len);
         self.queue.push(now, start, len);
         let (bytes, packets) = self.queue.depth();
+        self.mark.on_packet(bytes);
         self.stats.max_queue_bytes = self.stats.max_queue_bytes.max(bytes);
         self.stats.max_queue_packets = self.stats.max_queue_packets.max(packets);
         if self.loss.loses() || doomed {
@@ -220,6 +234,13 @@ impl Link {
             self.arrival(departure)
         });
         Fate::Arrives { at, copy }
+    }
+
+    /// The ECN field with which the packet that was sent last leaves, if it came with `ecn`.
+    pub fn mark(&mut self, ecn: Ecn) -> Ecn {
+        let field = self.mark.field(ecn);
+        self.stats.marked += u64::from(field != ecn);
+        field
     }
 
     /// Bytes and packets that wait for the line at `now`, which must not lie before the `now` of an earlier call.

@@ -83,6 +83,7 @@ impl<O: Observer> Wires<O> {
         let doomed = packet.hops == 0
             && self.victims.iter_mut().any(|victim| victim.takes(packet.from, &packet.segment));
         let fate = self.links[link].carry(now, len, doomed);
+        packet.segment.ecn = self.links[link].mark(packet.segment.ecn);
         self.record(now, &packet, fate);
         self.observer.sent(now, packet.from, packet.hops, &packet.segment, fate);
         packet.hops += 1;

@@ -189,6 +189,7 @@ impl RecvHalf {
 
     pub(crate) fn set_unread(&mut self, octets: u32) {
         self.unread = octets;
+        self.tuning.on_read(self.buffered());
         if self.urgent_remaining() == 0 {
             self.urgent = None;
         }

@@ -31,6 +31,8 @@ pub(crate) struct Tuning {
     round_start: u32,
     /// The most that was consumed in one round trip.
     most: u32,
+    /// The least that waited for the application since `round_start`.
+    least_unread: u32,
 }
 
 /// What arrived.
@@ -62,6 +64,7 @@ impl Tuning {
             round_consumed: 0,
             round_start: 0,
             most: 0,
+            least_unread: 0,
         }
     }
 
@@ -73,6 +76,11 @@ impl Tuning {
     /// The round trip as the receiver sees it.
     pub(crate) fn rtt(&self) -> Option<Duration> {
         (self.rtt != 0).then(|| Duration::from_nanos(u64::from(self.rtt) << 10))
+    }
+
+    /// So much waits for the application now.
+    pub(crate) fn on_read(&mut self, unread: u32) {
+        self.least_unread = self.least_unread.min(unread);
     }
 
     /// Text arrived. The buffer grows up to `limit` once a round trip is over in which more was consumed than in any before;
@@ -88,13 +96,17 @@ impl Tuning {
             return;
         }
         let consumed = arrived.consumed.wrapping_sub(self.round_consumed);
+        let keeps_up = self.least_unread <= self.size / 8;
         self.round_consumed = arrived.consumed;
         self.round_start = now;
+        self.least_unread = u32::MAX;
         let Some(limit) = limit.filter(|_| consumed > self.most) else { return };
-        let (new, old) = (u64::from(consumed), u64::from(self.most));
-        let room = 2 * new + u64::from(HEADROOM * arrived.mss);
-        // As much again for each such step that the sender may take before our next estimate reaches it.
-        let room = room + 2 * (room * (new - old) / old);
+        let (new, old) = (u64::from(consumed.min(limit)), u64::from(self.most));
+        let mut room = 2 * new + u64::from(HEADROOM * arrived.mss);
+        if keeps_up {
+            // As much again for each such step that the sender may take before our next estimate reaches it.
+            room += 2 * (room * new.saturating_sub(old) / old);
+        }
         self.most = consumed;
         let size = u32::try_from(room).unwrap_or(u32::MAX).min(limit);
         if size > self.size {

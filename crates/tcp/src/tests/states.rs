@@ -326,7 +326,7 @@ fn the_diagram_draws_every_edge_but_those_that_end_a_connection_early() {
 fn active_open_then_close_first() {
     // req: S-OPEN-1, S-SYNSENT-4, S-ACK-8, S-FIN-6
     let mut script = Script::connect(&TcpConfig::new());
-    script.expect("S 0:0(0) win 65535 <mss 1460,wscale 5,sackOK,ts 1000 0>");
+    script.expect("S 0:0(0) win 65535 <mss 1460,wscale 7,sackOK,ts 1000 0>");
     script.inject("S. 0:0(0) ack 1 <mss 1460,wscale 7,sackOK,ts 1 1000>");
     script.expect(". 1:1(0) ack 1");
     script.write(10);

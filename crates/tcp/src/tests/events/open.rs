@@ -13,7 +13,7 @@ use crate::testing::{Fate, Pair, Script, Side};
 fn an_active_open_sends_one_syn() {
     // req: S-OPEN-1
     let mut script = Script::connect(&TcpConfig::new());
-    let syn = script.expect("S 0:0(0) win 65535 <mss 1460,wscale 5,sackOK,ts 1000 0>");
+    let syn = script.expect("S 0:0(0) win 65535 <mss 1460,wscale 7,sackOK,ts 1000 0>");
     assert_eq!(syn.header.ack, SeqNum(0), "the ACK field of a SYN is 0");
     assert_eq!((syn.header.src_port, syn.header.dst_port), (7, 50_000));
     script.expect_nothing();

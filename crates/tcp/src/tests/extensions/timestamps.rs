@@ -32,7 +32,7 @@ fn a_syn_ack_answers_window_scale_only_where_the_syn_has_it() {
     assert_eq!((info.snd_wscale, info.rcv_wscale, info.snd_wnd), (0, 0, 1000));
 
     let mut script = Script::listen(&config(), "S 0:0(0) win 1000 <mss 1460,wscale 0>");
-    script.expect("S. 0:0(0) ack 1 win 65535 <mss 1460,wscale 5>");
+    script.expect("S. 0:0(0) ack 1 win 65535 <mss 1460,wscale 7>");
     let mut small = config();
     small.recv_buffer(40_000);
     let mut script = Script::listen(&small, "S 0:0(0) win 1000 <mss 1460,wscale 3>");
@@ -50,7 +50,7 @@ fn a_syn_ack_answers_window_scale_only_where_the_syn_has_it() {
 fn an_active_open_scales_only_when_both_ends_do() {
     // req: R7323-1, R7323-7
     let mut script = connecting(&config());
-    script.expect("S 0:0(0) win 65535 <mss 1460,wscale 5,sackOK,ts 1000 0>");
+    script.expect("S 0:0(0) win 65535 <mss 1460,wscale 7,sackOK,ts 1000 0>");
     script.inject("S. 0:0(0) ack 1 win 2000 <mss 1460>");
     script.expect(". 1:1(0) ack 1 win 65535 <>");
     let info = script.connection.info();
@@ -195,9 +195,9 @@ fn timestamps_that_were_not_agreed_on_are_ignored() {
 fn the_first_syn_echoes_nothing() {
     // req: R7323-11
     let mut script = Script::connect(&config());
-    script.expect("S 0:0(0) win 65535 <mss 1460,wscale 5,sackOK,ts 1000 0>");
+    script.expect("S 0:0(0) win 65535 <mss 1460,wscale 7,sackOK,ts 1000 0>");
     script.advance_ms(1_000);
-    script.expect("S 0:0(0) win 65535 <mss 1460,wscale 5,sackOK,ts 2000 0>");
+    script.expect("S 0:0(0) win 65535 <mss 1460,wscale 7,sackOK,ts 2000 0>");
 }
 
 #[test]
