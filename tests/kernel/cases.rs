@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_netstack::TcpConfig;
 
 use crate::world::{CaseResult, World};
-use crate::{close, connect, hostile, icmp, many, reset, transfer};
+use crate::{close, connect, ecn, hostile, icmp, many, reset, transfer};
 
 /// The kind of Tokio runtime that the stack runs on.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +91,8 @@ cases! {
     "connect::silent::v6": connect::silent, CurrentThread, V6, Offload, 15, connect::short_syn_limit;
     "connect::unreachable::v4": connect::unreachable, CurrentThread, V4, Plain, 15, connect::short_syn_limit;
     "connect::unreachable::v6": connect::unreachable, MultiThread, V6, Offload, 15, connect::short_syn_limit;
+    "ecn::both_roles::v4": ecn::both_roles, CurrentThread, V4, Plain, 20, ecn::asking;
+    "ecn::both_roles::v6": ecn::both_roles, MultiThread, V6, Offload, 20, ecn::asking;
     "close::kernel_first::v4": close::kernel_first, MultiThread, V4, Plain, 10;
     "close::kernel_first::v6": close::kernel_first, CurrentThread, V6, Offload, 10;
     "close::stack_first::v4": close::stack_first, CurrentThread, V4, Plain, 10;

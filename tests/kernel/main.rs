@@ -10,6 +10,7 @@ mod bytes;
 mod cases;
 mod close;
 mod connect;
+mod ecn;
 mod forge;
 mod gate;
 mod harness;

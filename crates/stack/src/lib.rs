@@ -66,7 +66,9 @@ mod stream;
 pub use listener::{ListenConfig, TcpListener};
 pub use netstack_device as device;
 pub use netstack_tcp::congestion::{self, CongestionControl};
-pub use netstack_tcp::{CloseReason, IcmpNotice, KeepAlive, State, TcpConfig, TcpInfo, TcpStats};
+pub use netstack_tcp::{
+    CloseReason, EcnMode, EcnPolicy, IcmpNotice, KeepAlive, State, TcpConfig, TcpInfo, TcpStats,
+};
 pub use route::{IpPrefix, PrefixError};
 pub use stack::{Stack, StackBuilder, StackCounters};
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};

@@ -9,6 +9,9 @@ use crate::ecn::EcnPolicy;
 /// between 4 and 32 MiB; a stack that serves many connections wants the lower end.
 const BUFFER_LIMIT: u32 = 6 << 20;
 
+/// Where they begin: what the window field of a SYN can say, and what one transmission can carry.
+pub(crate) const FIRST_BUFFER: u32 = 64 << 10;
+
 /// Keep-alive probing (RFC 9293 3.8.4); off unless set (MUST-25).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepAlive {
@@ -315,6 +318,18 @@ impl TcpConfig {
     #[must_use]
     pub fn send_buffer_size(&self) -> usize {
         self.send_buffer as usize
+    }
+
+    /// The receive buffer's size in octets when a connection begins.
+    #[must_use]
+    pub fn first_recv_buffer_size(&self) -> usize {
+        (if self.recv_tuned { self.recv_buffer.min(FIRST_BUFFER) } else { self.recv_buffer }) as usize
+    }
+
+    /// The send buffer's size in octets when a connection begins.
+    #[must_use]
+    pub fn first_send_buffer_size(&self) -> usize {
+        (if self.send_tuned { self.send_buffer.min(FIRST_BUFFER) } else { self.send_buffer }) as usize
     }
 
     /// Whether the receive buffer sizes itself.

@@ -349,7 +349,8 @@ impl Actor {
         let queued = self.connection.send_queued();
         if queued != self.published {
             self.published = queued;
-            self.shared.send.publish(queued, self.connection.send_memory());
+            let (memory, capacity) = (self.connection.send_memory(), self.connection.send_capacity());
+            self.shared.send.publish(queued, memory, capacity);
         }
         self.shared.set_out_of_order(self.connection.out_of_order_memory());
         self.shared.mailbox.set_room(self.connection.right_edge_room());

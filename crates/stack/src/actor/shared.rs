@@ -104,8 +104,8 @@ impl Shared {
         Self {
             tuple,
             inner: Arc::clone(inner),
-            mailbox: Mailbox::new(config.recv_buffer_size()),
-            send: SendSide::new(config.send_buffer_size(), Phase::Connecting, &inner.budget),
+            mailbox: Mailbox::new(config.first_recv_buffer_size()),
+            send: SendSide::new(config.first_send_buffer_size(), Phase::Connecting, &inner.budget),
             recv: RecvSide::new(&inner.budget),
             requests: Mutex::default(),
             waker: Mutex::default(),

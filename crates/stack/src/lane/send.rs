@@ -423,10 +423,11 @@ impl SendSide {
         Taken { pieces: std::mem::take(&mut lane.queue), urgent, fin: lane.shut }
     }
 
-    /// The actor publishes how much the connection holds, in how much memory, and wakes writers once a quarter of the
-    /// capacity is free.
-    pub(crate) fn publish(&self, in_connection: usize, memory: usize) {
+    /// The actor publishes how much the connection holds, in how much memory, and how much it takes now (`capacity`); wakes
+    /// writers once a quarter of that is free.
+    pub(crate) fn publish(&self, in_connection: usize, memory: usize, capacity: usize) {
         let mut lane = lock(&self.lane);
+        lane.capacity = u32::try_from(capacity).unwrap_or(u32::MAX);
         // Within the capacity.
         lane.in_connection = in_connection as u32;
         lane.spent = u32::try_from(memory.saturating_sub(in_connection)).unwrap_or(u32::MAX);

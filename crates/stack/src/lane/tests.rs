@@ -192,9 +192,9 @@ fn capacity_counts_what_the_connection_holds() {
     let (count, waker) = counter();
     let mut cx = Context::from_waker(&waker);
     assert!(side.write(&[IoSlice::new(b"x")], &Waiter::Poll(&mut cx)).is_pending());
-    side.publish(500, 500);
+    side.publish(500, 500, 1000);
     assert_eq!(count.0.load(SeqCst), 0, "100 of 1000 bytes are not worth a wake");
-    side.publish(300, 300);
+    side.publish(300, 300, 1000);
     assert_eq!(count.0.load(SeqCst), 1);
     assert!(matches!(write(&side, &[0; 600]), Poll::Ready(Write::Data { len: 300, .. })));
 }
@@ -289,6 +289,24 @@ fn tiny_bytes_are_copied_into_the_open_block() {
 }
 
 #[test]
+fn the_capacity_follows_what_the_connection_takes() {
+    let side = open(1000);
+    assert!(matches!(write(&side, &[0; 5000]), Poll::Ready(Write::Data { len: 1000, .. })));
+    side.take(ALL);
+    let (count, waker) = counter();
+    let mut cx = Context::from_waker(&waker);
+    assert!(side.write(&[IoSlice::new(b"x")], &Waiter::Poll(&mut cx)).is_pending());
+    side.publish(1000, 1000, 4000);
+    assert_eq!(count.0.load(SeqCst), 1, "three quarters are free");
+    assert!(matches!(write(&side, &[0; 5000]), Poll::Ready(Write::Data { len: 3000, .. })));
+    side.take(ALL);
+    side.publish(3000, 3000, 2000);
+    assert!(write(&side, &[0; 1]).is_pending(), "more is held than it takes now");
+    side.publish(1500, 1500, 2000);
+    assert!(matches!(write(&side, &[0; 5000]), Poll::Ready(Write::Data { len: 500, .. })));
+}
+
+#[test]
 fn bytes_count_against_the_capacity_and_stay_behind_in_part() {
     let side = open(1000);
     let mut data = Bytes::from(pattern(4096));
@@ -301,9 +319,9 @@ fn bytes_count_against_the_capacity_and_stay_behind_in_part() {
     assert!(side.write_bytes(&mut data, &Waiter::Poll(&mut cx)).is_pending());
     assert_eq!(data.len(), 3196, "nothing was taken");
     side.take(ALL);
-    side.publish(900, 900);
+    side.publish(900, 900, 1000);
     assert_eq!(count.0.load(SeqCst), 0, "100 of 1000 bytes are not worth a wake");
-    side.publish(700, 700);
+    side.publish(700, 700, 1000);
     assert_eq!(count.0.load(SeqCst), 1);
     assert!(matches!(
         side.write_bytes(&mut data, &Waiter::None),

@@ -4,12 +4,10 @@
 use core::time::Duration;
 
 use super::Connection;
+use crate::config::FIRST_BUFFER;
 use crate::segment::Segment;
 use crate::time::Instant;
 use crate::time_wait::ts_clock;
-
-/// The least that a send buffer which sizes itself takes: what one transmission can carry.
-const SEND_FLOOR: u64 = 64 * 1024;
 
 /// What a writer needs to notice that there is room: what leaves in this time is held beyond two windows.
 const WRITER_DELAY: Duration = Duration::from_millis(2);
@@ -28,7 +26,7 @@ impl Connection {
         let window = u64::from(self.snd.congestion.cwnd().max(outstanding).min(limit));
         let rtt = self.snd.rtt.srtt().map_or(u64::MAX, |rtt| rtt.as_nanos().max(1) as u64);
         let awaited = window * WRITER_DELAY.as_nanos() as u64 / rtt;
-        (2 * window + awaited).max(SEND_FLOOR).min(u64::from(limit)) as usize
+        (2 * window + awaited).max(u64::from(FIRST_BUFFER)).min(u64::from(limit)) as usize
     }
 
     /// Text arrived in order by `seg`: the receive buffer may have to grow.

@@ -276,8 +276,7 @@ impl RecvHalf {
             srtt,
         };
         // Where the owner is short of memory nothing grows.
-        let limit = (self.limit >= config.recv_buffer).then_some(config.recv_buffer);
-        self.tuning.on_text(&arrived, limit);
+        self.tuning.on_text(&arrived, config.recv_buffer.min(self.limit));
     }
 
     /// The right edge that the buffer allows, before silly-window avoidance.

@@ -257,62 +257,62 @@ fn the_level_for_an_update_agrees_with_the_update() {
 }
 
 /// A receiving half with a buffer of 64 KiB whose first window is announced.
-fn announced() -> (TcpConfig, RecvHalf) {
+fn announced() -> RecvHalf {
     let mut config = TcpConfig::new();
     config.recv_buffer(64 << 10);
     let mut half = RecvHalf::new(&config);
     half.start(SeqNum(u32::MAX - 5));
     half.mss = 1460;
-    half.announce(&config, 0);
-    (config, half)
+    half.announce(0);
+    half
 }
 
 #[test]
 fn a_limit_keeps_the_window_shut_and_the_edge_in_place() {
     // req: SHLD-14
-    let (config, mut half) = announced();
+    let mut half = announced();
     let edge = half.adv;
     half.set_limit(8 << 10);
-    half.announce(&config, 0);
+    half.announce(0);
     assert_eq!(half.adv, edge, "what was promised stays");
-    assert_eq!(half.insert(half.nxt, pattern(0, 60_000), 60_000, &config), Text::InOrder { filled: false });
+    assert_eq!(half.insert(half.nxt, pattern(0, 60_000), 60_000), Text::InOrder { filled: false });
     while half.fetch().is_some() {}
     half.set_unread(0);
-    assert_eq!(half.announce(&config, 0), 8 << 10, "from here on it is the limit that counts");
+    assert_eq!(half.announce(0), 8 << 10, "from here on it is the limit that counts");
     half.set_limit(u32::MAX);
-    assert_eq!(half.announce(&config, 0), u16::MAX);
+    assert_eq!(half.announce(0), u16::MAX);
 }
 
 #[test]
 fn two_segments_always_have_room() {
     // req: MUST-39
-    let (config, mut half) = announced();
+    let mut half = announced();
     half.set_limit(0);
-    half.insert(half.nxt, pattern(0, 65_535), 65_535, &config);
+    half.insert(half.nxt, pattern(0, 65_535), 65_535);
     while half.fetch().is_some() {}
-    let level = half.update_below(&config, 0).expect("an update is owed");
-    assert!(!half.update_is_due(&config, 0));
+    let level = half.update_below(0).expect("an update is owed");
+    assert!(!half.update_is_due(0));
     half.set_unread(level);
-    assert!(half.update_is_due(&config, 0));
+    assert!(half.update_is_due(0));
     half.set_unread(0);
-    assert_eq!(half.announce(&config, 0), 2 * 1460);
+    assert_eq!(half.announce(0), 2 * 1460);
 }
 
 #[test]
 fn what_came_out_of_order_can_be_given_up() {
     // req: R2018-6, SHLD-31
-    let (config, mut half) = announced();
-    half.insert(half.nxt + 100, text(100, 100), 100, &config);
-    half.insert(half.nxt + 100, text(100, 100), 100, &config);
+    let mut half = announced();
+    half.insert(half.nxt + 100, text(100, 100), 100);
+    half.insert(half.nxt + 100, text(100, 100), 100);
     assert!(half.out_of_order_memory() > 100);
     assert!(half.discard_out_of_order() && !half.discard_out_of_order());
     assert!(half.take_sack_blocks(4).is_empty(), "no block speaks of it");
     assert_eq!((half.out_of_order_memory(), half.highest()), (0, half.nxt));
     half.set_limit(0);
-    assert_eq!(half.insert(half.nxt + 100, text(100, 100), 100, &config), Text::OutOfOrder);
+    assert_eq!(half.insert(half.nxt + 100, text(100, 100), 100), Text::OutOfOrder);
     assert!(!half.has_sack_blocks(), "nothing is kept");
-    half.insert(half.nxt, text(0, 100), 100, &config);
-    half.insert(half.nxt, text(100, 100), 100, &config);
+    half.insert(half.nxt, text(0, 100), 100);
+    half.insert(half.nxt, text(100, 100), 100);
     let mut got = Vec::new();
     while let Some(data) = half.fetch() {
         got.extend_from_slice(&data);

@@ -9,9 +9,6 @@ use netstack_wire::SeqNum;
 use crate::config::TcpConfig;
 use crate::time::Instant;
 
-/// Where a buffer that sizes itself begins: what the window field of a SYN can say.
-const FIRST_SIZE: u32 = 64 * 1024;
-
 /// Segments beyond twice the consumption: what the sender's slow start adds while an ACK is under way.
 const HEADROOM: u32 = 16;
 
@@ -56,7 +53,7 @@ pub(crate) struct Arrived {
 impl Tuning {
     pub(crate) fn new(config: &TcpConfig) -> Self {
         Self {
-            size: if config.recv_tuned { config.recv_buffer.min(FIRST_SIZE) } else { config.recv_buffer },
+            size: config.first_recv_buffer_size() as u32,
             rtt: 0,
             last_echo: None,
             window_end: SeqNum(0),
@@ -83,9 +80,8 @@ impl Tuning {
         self.least_unread = self.least_unread.min(unread);
     }
 
-    /// Text arrived. The buffer grows up to `limit` once a round trip is over in which more was consumed than in any before;
-    /// not at all without one.
-    pub(crate) fn on_text(&mut self, arrived: &Arrived, limit: Option<u32>) {
+    /// Text arrived. At the end of a round trip in which more was consumed than half of it the buffer grows, to `limit` at most.
+    pub(crate) fn on_text(&mut self, arrived: &Arrived, limit: u32) {
         let now = (arrived.now.as_nanos() >> 10) as u32;
         if self.most == 0 {
             self.begin(arrived, now);
@@ -100,14 +96,13 @@ impl Tuning {
         self.round_consumed = arrived.consumed;
         self.round_start = now;
         self.least_unread = u32::MAX;
-        let Some(limit) = limit.filter(|_| consumed > self.most) else { return };
         let (new, old) = (u64::from(consumed.min(limit)), u64::from(self.most));
         let mut room = 2 * new + u64::from(HEADROOM * arrived.mss);
-        if keeps_up {
+        if keeps_up && new > old {
             // As much again for each such step that the sender may take before our next estimate reaches it.
-            room += 2 * (room * new.saturating_sub(old) / old);
+            room += 2 * (room * (new - old) / old);
         }
-        self.most = consumed;
+        self.most = self.most.max(consumed);
         let size = u32::try_from(room).unwrap_or(u32::MAX).min(limit);
         if size > self.size {
             tracing::debug!(from = self.size, to = size, consumed, rtt = ?self.rtt(), "receive buffer grows");
@@ -121,6 +116,7 @@ impl Tuning {
         self.most = self.size.min(10 * arrived.mss).max(1);
         self.round_start = now;
         self.round_consumed = arrived.consumed;
+        self.least_unread = u32::MAX;
         self.window_start = now;
         self.window_end = arrived.nxt + arrived.window;
         self.rtt = arrived.srtt.map_or(0, ticks);

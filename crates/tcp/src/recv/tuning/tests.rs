@@ -5,8 +5,8 @@ use core::time::Duration;
 use netstack_wire::SeqNum;
 use proptest::prelude::*;
 
-use super::{Arrived, FIRST_SIZE, Tuning};
-use crate::config::TcpConfig;
+use super::{Arrived, Tuning};
+use crate::config::{FIRST_BUFFER, TcpConfig};
 use crate::time::Instant;
 
 const MSS: u32 = 1460;
@@ -21,7 +21,7 @@ fn segment(millis: u64, received: u32, consumed: u32) -> Arrived {
     Arrived {
         now: Instant::from_nanos(millis * 1_000_000),
         nxt: SeqNum(received),
-        window: FIRST_SIZE,
+        window: FIRST_BUFFER,
         mss: MSS,
         consumed,
         echo: None,
@@ -31,7 +31,7 @@ fn segment(millis: u64, received: u32, consumed: u32) -> Arrived {
 
 #[test]
 fn it_starts_small_and_a_fixed_one_stays_as_it_is() {
-    assert_eq!(tuned(LIMIT).size(), FIRST_SIZE);
+    assert_eq!(tuned(LIMIT).size(), FIRST_BUFFER);
     assert_eq!(tuned(4096).size(), 4096);
     assert_eq!(Tuning::new(TcpConfig::new().recv_buffer(1 << 20)).size(), 1 << 20);
 }
@@ -40,11 +40,12 @@ fn it_starts_small_and_a_fixed_one_stays_as_it_is() {
 fn it_keeps_ahead_of_a_sender_that_doubles() {
     let mut tuning = tuned(LIMIT);
     let (mut total, mut flight) = (0_u32, 10 * MSS);
-    tuning.on_text(&segment(0, MSS, 0), Some(LIMIT));
-    for round in 1..12 {
+    tuning.on_text(&segment(0, MSS, 0), LIMIT);
+    for round in 1..14 {
         total += flight;
         flight *= 2;
-        tuning.on_text(&segment(round * 101, total, total), Some(LIMIT));
+        tuning.on_read(0);
+        tuning.on_text(&segment(round * 101, total, total), LIMIT);
         assert!(tuning.size() >= flight.min(LIMIT / 2), "round {round}: {} for {flight}", tuning.size());
     }
     assert_eq!(tuning.size(), LIMIT);
@@ -54,9 +55,9 @@ fn it_keeps_ahead_of_a_sender_that_doubles() {
 fn what_nobody_reads_makes_nothing_grow() {
     let mut tuning = tuned(LIMIT);
     for round in 0..100 {
-        tuning.on_text(&segment(round * 101, 50_000, 0), Some(LIMIT));
+        tuning.on_text(&segment(round * 101, 50_000, 0), LIMIT);
     }
-    assert_eq!(tuning.size(), FIRST_SIZE);
+    assert_eq!(tuning.size(), FIRST_BUFFER);
 }
 
 #[test]
@@ -65,13 +66,13 @@ fn a_steady_rate_asks_for_twice_a_round_trip_of_it() {
     // 200 KB in each 100 ms.
     for step in 0..500_u32 {
         let consumed = step * 20_000;
-        tuning.on_text(&segment(u64::from(step) * 10, consumed, consumed), Some(LIMIT));
+        tuning.on_text(&segment(u64::from(step) * 10, consumed, consumed), LIMIT);
     }
     assert!((400_000..8_000_000).contains(&tuning.size()), "{}", tuning.size());
     let size = tuning.size();
     for step in 500..1_000_u32 {
         let consumed = step * 20_000;
-        tuning.on_text(&segment(u64::from(step) * 10, consumed, consumed), Some(LIMIT));
+        tuning.on_text(&segment(u64::from(step) * 10, consumed, consumed), LIMIT);
     }
     assert_eq!(tuning.size(), size, "and no more");
 }
@@ -81,7 +82,7 @@ fn a_reader_that_lags_gets_no_headroom() {
     let size = |unread| {
         let mut tuning = tuned(LIMIT);
         for step in 0..20 {
-            tuning.on_text(&segment(u64::from(step) * 101, step * 40_000, step * 40_000), Some(LIMIT));
+            tuning.on_text(&segment(u64::from(step) * 101, step * 40_000, step * 40_000), LIMIT);
             tuning.on_read(unread);
         }
         tuning.size()
@@ -99,8 +100,8 @@ fn under_pressure_it_rests() {
         }
         tuning.size()
     };
-    assert_eq!(grow(0, 10, None), FIRST_SIZE);
-    assert!(grow(10, 20, Some(LIMIT)) > FIRST_SIZE);
+    assert_eq!(grow(0, 10, 0), FIRST_BUFFER);
+    assert!(grow(10, 20, LIMIT) > FIRST_BUFFER);
 }
 
 #[test]
@@ -108,17 +109,17 @@ fn the_round_trip_comes_from_echoes_or_from_whole_windows() {
     let mut tuning = tuned(LIMIT);
     let mut at = |millis, received, echo, srtt| {
         let arrived = Arrived { echo, srtt, ..segment(millis, received, 0) };
-        tuning.on_text(&arrived, Some(LIMIT));
+        tuning.on_text(&arrived, LIMIT);
         tuning.rtt().map(|rtt| rtt.as_millis())
     };
     assert_eq!(at(0, 0, None, None), None);
     assert_eq!(at(20, 10_000, None, None), None);
-    assert_eq!(at(40, FIRST_SIZE, None, None), Some(39));
-    assert_eq!(at(140, 2 * FIRST_SIZE, None, None), Some(39), "the shortest");
+    assert_eq!(at(40, FIRST_BUFFER, None, None), Some(39));
+    assert_eq!(at(140, 2 * FIRST_BUFFER, None, None), Some(39), "the shortest");
     let ms = Duration::from_millis;
-    assert_eq!(at(150, 2 * FIRST_SIZE, Some((7, ms(80))), None), Some(80));
-    assert_eq!(at(160, 2 * FIRST_SIZE, Some((7, ms(800))), None), Some(80), "an echo counts once");
-    assert_eq!(at(170, 2 * FIRST_SIZE, Some((8, ms(160))), None), Some(90));
+    assert_eq!(at(150, 2 * FIRST_BUFFER, Some((7, ms(80))), None), Some(80));
+    assert_eq!(at(160, 2 * FIRST_BUFFER, Some((7, ms(800))), None), Some(80), "an echo counts once");
+    assert_eq!(at(170, 2 * FIRST_BUFFER, Some((8, ms(160))), None), Some(89));
 }
 
 proptest! {
@@ -139,7 +140,7 @@ proptest! {
                 mss: u32::from(mss),
                 ..segment(millis, received, consumed)
             };
-            tuning.on_text(&arrived, Some(limit));
+            tuning.on_text(&arrived, limit);
             prop_assert!(tuning.size() >= size && tuning.size() <= limit);
             size = tuning.size();
         }

@@ -25,7 +25,8 @@ fn closed_window() -> Script {
 fn with_window_0_an_ack_up_to_the_announced_edge_counts() {
     // The window field rounds down to 0 while 8 octets below the announced edge may be on their way.
     // req: S-SEQ-1
-    let mut script = Script::listen(TcpConfig::new().recv_buffer(1 << 20), "S 0:0(0) win 65535 <mss 1460,wscale 0>");
+    let mut script =
+        Script::listen(TcpConfig::new().recv_buffer(1 << 20), "S 0:0(0) win 65535 <mss 1460,wscale 0>");
     script.inject(". 1:1(0) ack 1");
     script.auto_read = false;
     let full: u32 = 1 << 20;
