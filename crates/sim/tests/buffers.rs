@@ -82,7 +82,8 @@ fn run_unbound(config: PairConfig, seconds: u32) -> u64 {
 fn a_long_fat_pipe_is_never_bound_by_a_buffer() {
     // req: SHLD-14
     let received = run_unbound(link(limits(32 << 20), 1_000_000_000, 100 * MS), 3);
-    assert!(received > 60_000_000, "{received} bytes in 3 s");
+    // How fast it is beyond that is the congestion controller's business; 1 MiB of window would be 30 MB.
+    assert!(received > 45_000_000, "{received} bytes in 3 s");
 }
 
 #[test]
