@@ -5,6 +5,7 @@
 //! cargo run --release -p netstack-bench -- ceiling  # beside what the device path allows
 //! cargo run --release -p netstack-bench -- crowd    # cost per segment with very many connections
 //! cargo run --release -p netstack-bench -- idle     # memory of idle connections
+//! cargo run --release -p netstack-bench -- lossy    # CUBIC and BBR beside the kernel's, one packet in a hundred lost
 //! cargo run --release -p netstack-bench -- recovery # loss recovery and congestion control, simulated
 //! ```
 

@@ -42,6 +42,8 @@ use self::run::Bench;
 pub(crate) enum Command {
     /// This stack beside the kernel, other stacks and the ceiling of the device path.
     Peers(PeersArgs),
+    /// Through a router that loses one packet in a hundred, CUBIC and BBR beside the kernel's.
+    Lossy(ScaleArgs),
     /// This stack's bulk transfer beside the kernel and the ceiling of the device path alone.
     Ceiling(ScaleArgs),
     #[command(hide = true)]
@@ -81,6 +83,9 @@ pub(crate) struct ScaleArgs {
     quick: bool,
 }
 
+/// Runs over a path that loses packets: from one to the next they differ by a factor of two.
+const LOSSY_RUNS: u16 = 9;
+
 /// Runs a command.
 pub(crate) fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
@@ -90,12 +95,23 @@ pub(crate) fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 && !args.scale.quick;
             let candidates =
                 Candidate::ALL.into_iter().filter(|candidate| args.only.contains(candidate)).collect();
-            let (text, results) = measure(&args.scale, candidates, &args.measure)?;
+            let (text, results) = measure(&args.scale, candidates, |scale| Job::all(&args.measure, scale))?;
             println!("{text}");
             let folder = document::folder(whole)?;
             chart::draw(&results, &folder.join(document::CHART))?;
             document::write(&text, &folder)?;
             eprintln!("written: {} in {}", document::names(), Path::display(&folder));
+            Ok(())
+        }
+        Command::Lossy(mut scale) => {
+            scale.runs = scale.runs.max(LOSSY_RUNS);
+            let candidates =
+                vec![Candidate::KernelPlain, Candidate::Plain, Candidate::KernelBbr, Candidate::PlainBbr];
+            let (text, _) = measure(&scale, candidates, |_| Job::lossy())?;
+            println!("{text}");
+            if !scale.quick {
+                netstack_bench_recovery::write_section("lossy", &text)?;
+            }
             Ok(())
         }
         Command::Ceiling(scale) => {
@@ -107,7 +123,7 @@ pub(crate) fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 Candidate::CeilingOffload,
                 Candidate::CeilingPlain,
             ];
-            let (text, _) = measure(&scale, candidates, &[Measure::Bulk])?;
+            let (text, _) = measure(&scale, candidates, |scale| Job::all(&[Measure::Bulk], scale))?;
             println!("{text}");
             Ok(())
         }
@@ -122,7 +138,7 @@ pub(crate) fn run(command: Command) -> Result<(), Box<dyn Error>> {
 fn measure(
     args: &ScaleArgs,
     candidates: Vec<Candidate>,
-    measures: &[Measure],
+    jobs: impl FnOnce(Scale) -> Vec<Job>,
 ) -> Result<(String, Results), Box<dyn Error>> {
     let scale = Scale { runs: if args.quick { 1 } else { usize::from(args.runs) }, quick: args.quick };
     let (own, programs) = peers::build(&candidates)?;
@@ -130,14 +146,8 @@ fn measure(
     netns::enter_private()?;
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
-    let bench = Bench {
-        own,
-        programs,
-        candidates,
-        jobs: Job::all(measures, scale),
-        scale,
-        workers: usize::from(args.workers),
-    };
+    let bench =
+        Bench { own, programs, candidates, jobs: jobs(scale), scale, workers: usize::from(args.workers) };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let results = runtime.block_on(bench.run())?;
     let mut text = about(&bench);

@@ -40,7 +40,7 @@ impl Contender {
     }
 
     /// The settings of both ends.
-    pub fn tcp(self) -> Option<Arc<TcpConfig>> {
+    pub fn tcp(self) -> Arc<TcpConfig> {
         let control = match self {
             Self::NewReno => CongestionControl::NewReno,
             Self::Cubic | Self::CubicPaced => CongestionControl::Cubic,
@@ -55,7 +55,7 @@ impl Contender {
         if self == Self::CubicPaced {
             tcp.pacing(Pacing::On);
         }
-        Some(Arc::new(tcp))
+        Arc::new(tcp)
     }
 }
 

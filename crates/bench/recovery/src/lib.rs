@@ -18,11 +18,12 @@ mod rows;
 mod table;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 
 pub use contender::{Contender, Fixed};
+pub use document::write_section;
 pub use figure::{Bound, Figure, Sheet, Unit};
 pub use rows::{Row, Scale, rows};
 pub use table::{Line, Table};
@@ -70,7 +71,7 @@ pub fn run(args: &RecoveryArgs) -> Result<(), Box<dyn Error>> {
     println!("{table}");
     let whole = args.row.is_empty() && args.controller.is_none() && !args.quick && args.seeds >= 5;
     if whole {
-        document::write(Path::new(document::PATH), &table.to_string())?;
+        write_section("recovery", &format!("{table}\n{}", table.summary()))?;
     }
     println!("{}", table.summary());
     Ok(())

@@ -38,9 +38,8 @@ struct Series {
 pub(crate) fn draw(folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     for contender in [Contender::NewReno, Contender::Cubic, Contender::CubicPaced, Contender::Bbr] {
-        let Some(tcp) = contender.tcp() else { continue };
         let mut scenario = Scenario::new(RATE, RTT, 1.0);
-        scenario.flows.push(FlowPlan::bulk(&tcp));
+        scenario.flows.push(FlowPlan::bulk(&contender.tcp()));
         scenario.duration = LENGTH;
         let outcome = scenario.run(1);
         let path = folder.join(format!("{}.svg", contender.name()));

@@ -29,6 +29,12 @@ pub(super) enum Candidate {
     CeilingOffload,
     /// The device path of `Plain` with the least TCP that moves data.
     CeilingPlain,
+    /// As `KernelPlain`, on BBR: compared by the command `lossy` alone, as the next one is.
+    #[value(skip)]
+    KernelBbr,
+    /// As `Plain`, on BBR.
+    #[value(skip)]
+    PlainBbr,
 }
 
 /// How a server is attached to the client's namespace.
@@ -54,7 +60,7 @@ pub(super) struct Launch {
 }
 
 impl Candidate {
-    /// All, in the order of the table.
+    /// All that are compared side by side, in the order of the table.
     pub(super) const ALL: [Self; 10] = [
         Self::Kernel,
         Self::KernelPlain,
@@ -81,6 +87,8 @@ impl Candidate {
             Self::Smoltcp => "smoltcp",
             Self::CeilingOffload => "ceiling, offload",
             Self::CeilingPlain => "ceiling, plain",
+            Self::KernelBbr => "kernel, BBR",
+            Self::PlainBbr => "this stack, BBR",
         }
     }
 
@@ -119,6 +127,8 @@ impl Candidate {
             Self::CeilingOffload => (Attach::Tun, &["serve-ceiling"]),
             Self::CeilingPlain => (Attach::Tun, &["serve-ceiling", "--plain"]),
             Self::NetstackSmoltcpOffload => (Attach::Tun, &["--offload"]),
+            Self::KernelBbr => (Attach::VethPlain, &["serve-kernel", "--plain", "--congestion", "bbr"]),
+            Self::PlainBbr => (Attach::Tun, &["serve-stack", "--plain", "--congestion", "bbr"]),
             Self::Ipstack | Self::NetstackSmoltcp | Self::Smoltcp => (Attach::Tun, &[]),
         };
         let program = if self.package().is_some() { peers.get(&self)?.clone() } else { own.to_owned() };

@@ -88,8 +88,8 @@ fn bars(results: &Results, figure: Figure) -> Vec<Bar> {
 
 fn colour(candidate: Candidate) -> RGBColor {
     match candidate {
-        Candidate::Kernel | Candidate::KernelPlain => KERNEL,
-        Candidate::Offload | Candidate::Plain => OWN,
+        Candidate::Kernel | Candidate::KernelPlain | Candidate::KernelBbr => KERNEL,
+        Candidate::Offload | Candidate::Plain | Candidate::PlainBbr => OWN,
         Candidate::Ipstack
         | Candidate::NetstackSmoltcp
         | Candidate::NetstackSmoltcpOffload

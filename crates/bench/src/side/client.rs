@@ -35,20 +35,20 @@ pub(super) async fn reach(server: SocketAddr) -> io::Result<()> {
 /// socket is told, and asked.
 async fn connect(server: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
-    use_cubic(SockRef::from(&socket))?;
+    use_congestion(SockRef::from(&socket), "cubic")?;
     let stream = timeout(CONNECT, socket.connect(server)).await;
     let stream = stream.map_err(|_| io::Error::other(format!("no connection within {CONNECT:?}")))??;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// Sets the congestion control of a socket of the kernel to cubic, and checks.
-pub(super) fn use_cubic(socket: SockRef<'_>) -> io::Result<()> {
-    socket.set_tcp_congestion(b"cubic")?;
+/// Sets the congestion control of a socket of the kernel, and checks.
+pub(super) fn use_congestion(socket: SockRef<'_>, wanted: &str) -> io::Result<()> {
+    socket.set_tcp_congestion(wanted.as_bytes())?;
     let name = socket.tcp_congestion()?;
-    if !name.starts_with(b"cubic") {
-        let name = String::from_utf8_lossy(&name).into_owned();
-        return Err(io::Error::other(format!("congestion control is {name}, not cubic")));
+    let name = String::from_utf8_lossy(&name);
+    if name.trim_end_matches('\0') != wanted {
+        return Err(io::Error::other(format!("congestion control is {name}, not {wanted}")));
     }
     Ok(())
 }

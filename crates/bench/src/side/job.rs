@@ -32,11 +32,16 @@ pub(super) enum Measure {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Job {
     Bulk(Direction, usize),
-    PingPong { size: usize, connections: usize },
+    PingPong {
+        size: usize,
+        connections: usize,
+    },
     Connect(usize),
     Memory,
     Bare(usize),
     Loss(Direction),
+    /// The same as `Verify`, with loss.
+    LossVerify,
     Verify,
 }
 
@@ -55,6 +60,7 @@ pub(super) enum Figure {
     Memory,
     Bare(usize),
     Loss(Direction),
+    LossVerify,
     Verify,
 }
 
@@ -91,6 +97,11 @@ impl Scale {
         if self.quick { 1000 } else { 10_000 }
     }
 
+    /// Bytes echoed and verified over a path that loses packets.
+    pub(super) fn verified_with_loss(self) -> u64 {
+        if self.quick { 10_000_000 } else { 100_000_000 }
+    }
+
     /// Bytes echoed and verified.
     pub(super) fn verified(self) -> u64 {
         if self.quick { 100_000_000 } else { 1_000_000_000 }
@@ -98,7 +109,12 @@ impl Scale {
 }
 
 impl Job {
-    /// All measurements, in their order.
+    /// What is measured over a path that loses packets: data in each direction, and that it is the same at both ends.
+    pub(super) fn lossy() -> Vec<Self> {
+        vec![Self::Loss(Direction::Download), Self::Loss(Direction::Upload), Self::LossVerify]
+    }
+
+    /// All measurements side by side, in their order.
     pub(super) fn all(measures: &[Measure], scale: Scale) -> Vec<Self> {
         use Direction::{Download, Upload};
         let mut jobs = Vec::new();
@@ -134,7 +150,7 @@ impl Job {
     pub(super) fn rounds(self, candidate: Candidate, scale: Scale) -> usize {
         match self {
             Self::PingPong { size: 1, connections: 1 } if !scale.quick => scale.runs.max(PING_PONG_RUNS),
-            Self::Memory | Self::Bare(_) => 1,
+            Self::Memory | Self::Bare(_) | Self::LossVerify => 1,
             Self::Verify if candidate.package().is_some() => 1,
             _ => scale.runs,
         }
@@ -145,7 +161,7 @@ impl Job {
         match self {
             Self::Bulk(..) => true,
             Self::Bare(_) => candidate == Candidate::Offload,
-            Self::Loss(_) => candidate.is_plain() && !candidate.is_ceiling(),
+            Self::Loss(_) | Self::LossVerify => candidate.is_plain() && !candidate.is_ceiling(),
             _ => !candidate.is_ceiling(),
         }
     }
@@ -155,7 +171,7 @@ impl Job {
             Self::Bulk(Direction::Download, _) | Self::Loss(Direction::Download) => Service::Source,
             Self::Bulk(Direction::Upload, _) | Self::Loss(Direction::Upload) => Service::Discard,
             Self::PingPong { .. } | Self::Connect(_) | Self::Memory | Self::Bare(_) => Service::Echo,
-            Self::Verify => Service::Verify,
+            Self::Verify | Self::LossVerify => Service::Verify,
         }
     }
 
@@ -168,7 +184,7 @@ impl Job {
             // Those that warm up come on top.
             Self::Memory => scale.idle() + 100,
             Self::Bare(connections) => connections,
-            Self::Loss(_) | Self::Verify => 1,
+            Self::Loss(_) | Self::LossVerify | Self::Verify => 1,
         }
     }
 
@@ -190,6 +206,7 @@ impl Job {
             Self::Memory => vec![Figure::Memory],
             Self::Bare(connections) => vec![Figure::Bare(connections)],
             Self::Loss(direction) => vec![Figure::Loss(direction)],
+            Self::LossVerify => vec![Figure::LossVerify],
             Self::Verify => vec![Figure::Verify],
         }
     }
@@ -224,6 +241,9 @@ impl Figure {
             Self::Memory => "resident bytes per idle connection, echo server".to_owned(),
             Self::Bare(connections) => format!("resident bytes per bare `TcpStream`, {connections} of them"),
             Self::Loss(direction) => format!("{} with 1 % random loss, Mbit/s", way(direction)),
+            Self::LossVerify => {
+                "echo with SHA-256 and half-close with 1 % random loss, Mbit/s each way".to_owned()
+            }
             Self::Verify => "echo with SHA-256 and half-close, Gbit/s each way".to_owned(),
         }
     }
@@ -234,14 +254,14 @@ impl Figure {
             Self::Machine(_) | Self::Process(_) | Self::Drops(_) => false,
             Self::P50 { .. } | Self::P99 { .. } | Self::Memory | Self::Bare(_) => false,
             Self::Bulk(..) | Self::Fairness(_) | Self::Turns { .. } => true,
-            Self::Connect(_) | Self::Loss(_) | Self::Verify => true,
+            Self::Connect(_) | Self::Loss(_) | Self::LossVerify | Self::Verify => true,
         }
     }
 
     /// Digits behind the point.
     pub(super) fn digits(self) -> usize {
         match self {
-            Self::P50 { .. } | Self::P99 { .. } | Self::Loss(_) => 1,
+            Self::P50 { .. } | Self::P99 { .. } | Self::Loss(_) | Self::LossVerify => 1,
             Self::Turns { .. } | Self::Connect(_) | Self::Memory | Self::Bare(_) | Self::Drops(_) => 0,
             _ => 2,
         }

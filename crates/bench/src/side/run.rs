@@ -90,7 +90,7 @@ impl Bench {
         }
         let subnet = subnets.take();
         let server = match job {
-            Job::Loss(_) => {
+            Job::Loss(_) | Job::LossVerify => {
                 let launch = self.launch(job, candidate, &subnet)?;
                 router::start(netlink, &self.own, &launch, &subnets.take(), &subnet).await?
             }
@@ -149,6 +149,7 @@ impl Bench {
                 vec![crowd::resident_per_connection(server, scale.idle(), bytes, ahead).await?]
             }
             Job::Verify => vec![verify::echo(service, scale.verified()).await?],
+            Job::LossVerify => vec![verify::echo(service, scale.verified_with_loss()).await? * 1e3],
             Job::Bare(_) => Vec::new(),
         })
     }

@@ -7,8 +7,8 @@ use super::results::Results;
 use super::table::{head, push_row};
 
 use Candidate::{
-    CeilingOffload, CeilingPlain, Ipstack, Kernel, NetstackSmoltcp, NetstackSmoltcpOffload, Offload, Plain,
-    Smoltcp,
+    CeilingOffload, CeilingPlain, Ipstack, Kernel, KernelPlain, NetstackSmoltcp, NetstackSmoltcpOffload,
+    Offload, Plain, PlainBbr, Smoltcp,
 };
 
 /// The other Rust stacks, packet by packet.
@@ -35,7 +35,7 @@ enum Bound {
 /// Every target that something is known about.
 pub(super) fn table(results: &Results) -> String {
     let mut rows = String::new();
-    for target in bulk(results).into_iter().chain(small(results)) {
+    for target in bulk(results).into_iter().chain(small(results)).chain(lossy(results)) {
         if let Some((reached, verdict)) = target.judge(results) {
             let first = format!("{} ({})", target.figure.title(), target.candidate.name());
             push_row(&mut rows, &first, [target.demand, reached, verdict.to_owned()].into_iter());
@@ -105,6 +105,28 @@ fn bulk(results: &Results) -> Vec<Target> {
         let (most, demand) = process_limit(direction);
         add(Figure::Process(direction), Offload, Bound::AtMost(Some(most)), demand);
     }
+    targets
+}
+
+/// Over a path that loses one packet in a hundred, this stack as the sender, and nothing wrong at either end.
+fn lossy(results: &Results) -> Vec<Target> {
+    let sends = Figure::Loss(Download);
+    let beside = |candidate, of, factor, demand: &str| Target {
+        figure: sends,
+        candidate,
+        bound: Bound::AtLeast(share(results, sends, of, factor)),
+        demand: demand.to_owned(),
+    };
+    let mut targets = vec![
+        beside(Plain, KernelPlain, 0.85, "0.85 x the kernel on cubic"),
+        beside(PlainBbr, Plain, 5.0, "5 x this stack on CUBIC"),
+    ];
+    targets.extend([Plain, PlainBbr].map(|candidate| Target {
+        figure: Figure::LossVerify,
+        candidate,
+        bound: Bound::Always,
+        demand: "correct, always".to_owned(),
+    }));
     targets
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use netstack_sim::heap::{EndId, Pick, Side, Victim};
-use netstack_sim::scenario::{FlowPlan, Load, PAYLOAD, Scenario, percentile};
+use netstack_sim::scenario::{FlowOutcome, FlowPlan, Load, PAYLOAD, Scenario, percentile};
 
 use super::{MBIT, MS, Row, Scale, Setting};
 use crate::contender::ACK_DELAY;
@@ -12,16 +12,14 @@ use crate::figure::{Figure, Sheet};
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
-    for contender in [Cubic, Bbr, NewReno] {
-        rows.push(Row::new("tail", "50 ms, the last of 20 segments lost", contender, tail));
+    // BBR has no threshold.
+    for (contender, lowered) in [(Cubic, Some(1)), (Bbr, None), (NewReno, Some(1))] {
+        let link = "50 ms, the last of 20 segments lost";
+        rows.push(Row::new("tail", link, contender, move |setting| tail(setting, lowered)));
     }
-    for contender in [Cubic, Bbr, NewReno] {
-        rows.push(Row::new(
-            "tail-ack",
-            "its twin: only the ACK of the last segment lost",
-            contender,
-            tail_ack,
-        ));
+    for (contender, lowered) in [(Cubic, Some(0)), (Bbr, None), (NewReno, Some(0))] {
+        let link = "its twin: only the ACK of the last segment lost";
+        rows.push(Row::new("tail-ack", link, contender, move |setting| tail_ack(setting, lowered)));
     }
     let link = "100 Mbit/s, 50 ms, 1 % random loss, ten kept connections, 100 responses of 30 KB each";
     rows.push(Row::new("responses", link, Cubic, responses));
@@ -40,7 +38,7 @@ fn two_responses(setting: &Setting<'_>) -> Scenario {
     scenario
 }
 
-fn tail(setting: &Setting<'_>) -> Sheet {
+fn tail(setting: &Setting<'_>, lowered: Option<u64>) -> Sheet {
     let mut scenario = two_responses(setting);
     let clean = scenario.run(setting.seed);
     scenario.victims.push(Victim::new(SENDER, Pick::Data(2 * SEGMENTS)));
@@ -49,24 +47,31 @@ fn tail(setting: &Setting<'_>) -> Sheet {
     let last = |latencies: &[Duration]| latencies.last().map_or(f64::NAN, |last| last.as_secs_f64() * 1e3);
     let longer = last(&flow.latencies) - last(&clean.flows[0].latencies);
     let most = 4.0 * scenario.rtt.as_secs_f64() * 1e3 + ACK_DELAY.as_secs_f64() * 1e3;
-    Sheet::new(&outcome, scenario.rate)
-        .with(Figure::millis("longer than without", longer, most, ""))
-        .with(Figure::count("timeouts", u64::from(flow.stats.timeouts), 0))
-        .with(Figure::count("threshold lowered", flow.lowered.len() as u64, 1))
-        .with(Figure::count("segments resent", flow.resent.div_ceil(PAYLOAD), 1))
+    let sheet =
+        Sheet::new(&outcome, scenario.rate).with(Figure::millis("longer than without", longer, most, ""));
+    recovery(sheet, flow, lowered)
 }
 
-fn tail_ack(setting: &Setting<'_>) -> Sheet {
+/// One segment resent without a timeout, and how often the threshold was lowered.
+fn recovery(sheet: Sheet, flow: &FlowOutcome, lowered: Option<u64>) -> Sheet {
+    let sheet = sheet.with(Figure::count("timeouts", u64::from(flow.stats.timeouts), 0)).with(Figure::count(
+        "segments resent",
+        flow.resent.div_ceil(PAYLOAD),
+        1,
+    ));
+    match lowered {
+        Some(times) => sheet.with(Figure::count("threshold lowered", flow.lowered.len() as u64, times)),
+        None => sheet,
+    }
+}
+
+fn tail_ack(setting: &Setting<'_>, lowered: Option<u64>) -> Sheet {
     let mut scenario = two_responses(setting);
     let all = (2 * SEGMENTS * PAYLOAD) as u32;
     scenario.victims.push(Victim::new(SENDER.other(), Pick::Ack(all)));
     let outcome = scenario.run(setting.seed);
-    let flow = &outcome.flows[0];
     // The one probe is no loss, and the most that may be resent.
-    Sheet::plain(&outcome, scenario.rate)
-        .with(Figure::count("timeouts", u64::from(flow.stats.timeouts), 0))
-        .with(Figure::count("threshold lowered", flow.lowered.len() as u64, 0))
-        .with(Figure::count("segments resent", flow.resent.div_ceil(PAYLOAD), 1))
+    recovery(Sheet::plain(&outcome, scenario.rate), &outcome.flows[0], lowered)
 }
 
 fn responses(setting: &Setting<'_>) -> Sheet {

@@ -66,8 +66,7 @@ fn fairness(setting: &Setting<'_>, floor: f64, linux: &'static str) -> Sheet {
 fn beside(setting: &Setting<'_>) -> Sheet {
     let mut scenario = Scenario::new(20 * MBIT, 20 * MS, 1.0);
     let access = Some(jitter(scenario.rate));
-    let reno = NewReno.tcp();
-    for tcp in [Some(setting.tcp), reno.as_ref()].into_iter().flatten() {
+    for tcp in [setting.tcp, &NewReno.tcp()] {
         scenario.flows.push(FlowPlan { access: access.clone(), ..FlowPlan::bulk(tcp) });
     }
     scenario.duration = setting.scale.time(60);
