@@ -114,8 +114,8 @@ impl Cubic {
         self.cwnd = cwnd.saturating_add(epoch.share(ack.acked, target - cwnd, cwnd));
     }
 
-    /// What congestion does to all but the window, with `flight` octets outstanding (RFC 9438 4.6, 4.7).
-    fn lower_threshold(&mut self, flight: u32) {
+    /// What congestion does to all but the window, by `size`, what was outstanding (RFC 9438 4.6, 4.7).
+    fn lower_threshold(&mut self, size: u32) {
         self.prior = Some(Prior {
             cwnd: self.cwnd,
             ssthresh: self.ssthresh,
@@ -124,7 +124,7 @@ impl Cubic {
             epoch: self.epoch,
             from_here: self.from_here,
         });
-        self.ssthresh = curve::beta(flight);
+        self.ssthresh = curve::beta(size);
         self.cwnd_prior = self.cwnd;
         // Fast convergence: a window that did not come back to its last height leaves room to newcomers.
         self.w_max = if self.cwnd < self.w_max { curve::converged(self.cwnd) } else { self.cwnd };
@@ -164,7 +164,9 @@ impl Controller for Cubic {
     }
 
     fn on_congestion(&mut self, congestion: &Congestion) {
-        self.lower_threshold(congestion.flight);
+        // R9438-6: the window stands for the flight, as it does not grow unless it is used. What happens to be outstanding at
+        // the end of a response would leave next to nothing for the one after.
+        self.lower_threshold(self.cwnd.max(congestion.flight));
         self.recovering = congestion.signal == Signal::Loss;
         self.repairing = false;
         self.from_here = false;

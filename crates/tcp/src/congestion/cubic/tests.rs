@@ -156,18 +156,35 @@ fn on_short_paths_the_window_is_renos() {
 #[test]
 fn losses_by_flight() {
     // req: R9438-5, R9438-2
-    for (flight, threshold) in [(100, 70), (10, 7), (3, 2), (2, 2), (0, 2)] {
+    for (flight, threshold) in [(100, 70), (10, 7), (3, 2), (2, 2)] {
         let mut path = Path::new(100);
+        path.cubic.inherit(flight * M, u32::MAX);
         path.cubic.on_congestion(&Congestion::new(path.now, flight * M, Signal::Loss));
         let expected = (flight * M * 7 / 10).max(2 * M);
         assert_eq!((path.cubic.cwnd(), path.cubic.ssthresh()), (expected, expected));
         assert_eq!(expected / M, threshold);
-        assert_eq!(path.cubic.cwnd_prior, 10 * M);
+        assert_eq!(path.cubic.cwnd_prior, flight * M);
     }
     // A mark may leave one segment.
     let mut path = Path::new(100);
+    path.cubic.inherit(M, u32::MAX);
     path.cubic.on_congestion(&Congestion::new(path.now, M, Signal::Ecn));
     assert_eq!((path.cubic.cwnd(), path.cubic.ssthresh()), (M, 2 * M));
+}
+
+#[test]
+fn the_end_of_a_response_is_no_measure_of_the_window() {
+    // req: R9438-6
+    let mut path = Path::new(100);
+    path.cubic.on_congestion(&Congestion::new(path.now, M, Signal::Loss));
+    assert_eq!(
+        (path.cubic.cwnd(), path.cubic.ssthresh()),
+        (7 * M, 7 * M),
+        "one segment outstanding of a window of ten"
+    );
+    // A timeout goes by what is outstanding (R5681-5).
+    path.cubic.on_timeout(path.now, 4 * M, true);
+    assert_eq!(path.cubic.ssthresh(), 4 * M * 7 / 10);
 }
 
 #[test]
