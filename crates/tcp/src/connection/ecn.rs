@@ -43,7 +43,9 @@ impl Connection {
         let flight = snd.flight_size();
         // In recovery the window has been reduced already; nothing in flight, and there is none to reduce.
         let counts = marks > 0 && flight > 0 && !snd.recovery.is_active() && self.ecn.is_news(ack);
-        self.ecn.on_acked(snd.una.max(ack), marks);
+        if acked > 0 {
+            self.ecn.on_acked(ack, marks);
+        }
         if counts {
             let cwnd = snd.congestion.cwnd();
             if cwnd > mss {

@@ -316,13 +316,16 @@ impl EcnState {
         ack.after(self.point)
     }
 
-    /// SND.UNA is `una`. The point stays close below, so that it is comparable while the sequence space wraps.
+    /// SND.UNA is `una`, by an ACK that reported `marks`. The point stays close below, so that it is comparable while the
+    /// sequence space wraps.
     pub(crate) fn on_acked(&mut self, una: SeqNum, marks: u32) {
         if una.after(self.point) {
             self.point = una - 1;
         }
         if marks == 0 {
+            // The path is clear again; and the timer of a hold may stop with the last octet in flight.
             self.holds = 0;
+            self.release();
         }
     }
 

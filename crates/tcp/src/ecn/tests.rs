@@ -1,10 +1,13 @@
 //! The count behind the ACE field, on its own.
 
-use netstack_wire::Ecn;
+use core::time::Duration;
+
 use netstack_wire::tcp::TcpFlags;
+use netstack_wire::{Ecn, SeqNum};
 use proptest::prelude::*;
 
 use super::accurate::{Counters, confirms_not_ect, handshake_flags};
+use super::{EcnPolicy, EcnState};
 
 fn ace(counters: &Counters) -> u32 {
     let flags = counters.ace();
@@ -46,6 +49,24 @@ fn a_zeroed_or_marked_field_does_not_confirm() {
     }
     assert!(!confirms_not_ect(TcpFlags::empty()));
     assert!(confirms_not_ect(TcpFlags::AE | TcpFlags::ECE), "no meaning yet: as if it had arrived unchanged");
+}
+
+#[test]
+fn a_hold_ends_with_an_ack_that_reports_nothing() {
+    // The timer that would end it may stop with that ACK.
+    // req: R3168-8
+    let second = Duration::from_secs(1);
+    let mut state = EcnState::new(EcnPolicy::On, SeqNum(0));
+    state.hold();
+    state.on_acked(SeqNum(10), 1);
+    assert!(state.is_holding());
+    assert!(state.release() && !state.release());
+    state.hold();
+    assert_eq!(state.hold_time(second), 2 * second);
+    state.on_acked(SeqNum(20), 0);
+    assert!(!state.is_holding());
+    state.hold();
+    assert_eq!(state.hold_time(second), second);
 }
 
 proptest! {
