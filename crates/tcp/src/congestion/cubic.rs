@@ -217,7 +217,12 @@ impl Controller for Cubic {
     }
 
     fn on_idle(&mut self, _now: Instant) {
-        self.cwnd = self.cwnd.min(initial_window(self.mss, false));
+        let restart = initial_window(self.mss, false);
+        if self.cwnd > restart {
+            self.cwnd = restart;
+            // What the epoch had reached is no measure of the window that slow start comes back to.
+            self.epoch = None;
+        }
         self.clock = None;
     }
 

@@ -318,4 +318,19 @@ fn a_pause_restarts_from_the_initial_window() {
     let mut path = Path::after_loss(100, 100);
     path.cubic.on_idle(path.now);
     assert_eq!((path.cubic.cwnd(), path.cubic.ssthresh()), (10 * M, 70 * M));
+
+    // On a short path Reno's window had gone far beyond the threshold that slow start comes back to.
+    let mut path = Path::after_loss(10, 100);
+    for _ in 0..200 {
+        path.round();
+    }
+    assert!(path.cubic.cwnd() > 120 * M);
+    path.cubic.on_idle(path.now);
+    while path.cubic.cwnd() < 70 * M {
+        path.ack(2 * M, true);
+    }
+    for _ in 0..5 {
+        path.ack(2 * M, true);
+    }
+    assert!(path.cubic.cwnd() <= 71 * M, "no jump: {}", path.cubic.cwnd() / M);
 }
