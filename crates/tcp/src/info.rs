@@ -5,6 +5,21 @@ use core::time::Duration;
 use crate::ecn::EcnMode;
 use crate::state::{IcmpNotice, State};
 
+/// Where a connection is between a loss and its repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RecoveryState {
+    /// All is well.
+    #[default]
+    Open,
+    /// Something arrived out of order: reordering or a loss, it is not known yet.
+    Disorder,
+    /// A loss is being repaired (RFC 6675, RFC 9937).
+    Recovery,
+    /// The retransmission timer fired, and what was outstanding then is not acknowledged.
+    Loss,
+}
+
 /// A snapshot of one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,7 +52,7 @@ pub struct TcpInfo {
     pub snd_wnd: u32,
     /// Our window as announced, octets.
     pub rcv_wnd: u32,
-    /// Octets sent and not acknowledged.
+    /// Octets in flight: sent, less what was acknowledged, selectively acknowledged or lost, and what was sent again.
     pub in_flight: u32,
     /// Octets written and not sent.
     pub unsent: u32,
@@ -47,12 +62,23 @@ pub struct TcpInfo {
     pub srtt: Option<Duration>,
     /// Mean deviation of the round-trip time.
     pub rttvar: Duration,
-    /// The least round-trip time seen.
+    /// The least round-trip time of the last half minute to minute.
     pub min_rtt: Option<Duration>,
     /// Retransmission timeout, back-off included.
     pub rto: Duration,
     /// Whether fast recovery is in progress.
     pub in_recovery: bool,
+    /// Where the connection is between a loss and its repair.
+    pub recovery: RecoveryState,
+    /// Whether segments were seen to overtake each other.
+    pub reordering_seen: bool,
+    /// How long an overtaken segment is waited for before it counts as lost (RFC 8985 6.2); zero where three segments above
+    /// it decide.
+    pub reordering_window: Duration,
+    /// Octets per second at which data leaves; `None` without pacing.
+    pub pacing_rate: Option<u64>,
+    /// Octets per second that the path delivered lately; 0 before the first sample.
+    pub delivery_rate: u64,
     /// Retransmission timeouts in a row.
     pub retries: u8,
     /// R1 is crossed: one segment was retransmitted three times without an answer, and is not answered yet (SHLD-9).
@@ -92,6 +118,18 @@ pub struct TcpStats {
     pub timeouts: u32,
     /// Fast retransmits begun.
     pub fast_retransmits: u32,
+    /// Octets judged lost.
+    pub bytes_lost: u64,
+    /// Recoveries and timeouts undone because nothing had been lost.
+    pub undos: u32,
+    /// Of those, timeouts.
+    pub spurious_timeouts: u32,
+    /// Reports of duplicates by the peer (RFC 2883).
+    pub dsacks: u32,
+    /// Tail loss probes sent (RFC 8985 7).
+    pub tail_probes: u32,
+    /// ACKs that showed reordering.
+    pub reorderings: u32,
     /// Duplicate ACKs received.
     pub dup_acks: u32,
     /// Window probes sent.

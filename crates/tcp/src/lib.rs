@@ -45,7 +45,7 @@ pub use config::{KeepAlive, TcpConfig};
 pub use connection::{Connection, Opening, WriteError};
 pub use ecn::{EcnMode, EcnPolicy};
 pub use event::Event;
-pub use info::{TcpInfo, TcpStats};
+pub use info::{RecoveryState, TcpInfo, TcpStats};
 pub use isn::IsnGenerator;
 pub use listener::{Listener, SynAction, SynDrop};
 pub use negotiate::SynRecord;

@@ -8,10 +8,16 @@ use crate::time::Instant;
 /// The timers of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timer {
+    /// The tail loss probe (RFC 8985 7.2); before [`Self::Retransmit`], which it moves on.
+    Probe,
+    /// The reordering timer of RACK (RFC 8985 6.2).
+    Reorder,
     /// Retransmission of SYN, data or FIN (RFC 6298).
     Retransmit,
     /// Zero-window probe, or the sender's override of silly-window avoidance (RFC 9293 3.8.6).
     Persist,
+    /// The next paced batch.
+    Pacing,
     /// The delayed ACK (RFC 9293 3.8.6.3).
     DelayedAck,
     /// The keep-alive probe (RFC 9293 3.8.4).
@@ -23,9 +29,12 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Probe,
+        Self::Reorder,
         Self::Retransmit,
         Self::Persist,
+        Self::Pacing,
         Self::DelayedAck,
         Self::KeepAlive,
         Self::UserTimeout,

@@ -26,7 +26,6 @@ macro_rules! each {
     };
 }
 
-#[allow(dead_code, reason = "loss recovery calls the rest")]
 impl Algorithm {
     /// The controller of `choice` for segments of `mss` octets. `seed` differs between connections.
     pub(crate) fn new(choice: &CongestionControl, mss: u32, seed: u32) -> Self {

@@ -42,7 +42,7 @@ impl Connection {
         let snd = &mut self.snd;
         let flight = snd.flight_size();
         // In recovery the window has been reduced already; nothing in flight, and there is none to reduce.
-        let counts = marks > 0 && flight > 0 && !snd.recovery.is_active() && self.ecn.is_news(ack);
+        let counts = marks > 0 && flight > 0 && snd.recovery.is_open() && self.ecn.is_news(ack);
         if acked > 0 {
             self.ecn.on_acked(ack, marks);
         }

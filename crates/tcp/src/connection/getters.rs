@@ -73,7 +73,7 @@ impl Connection {
         self.rcv.out_of_order_memory()
     }
 
-    /// Octets written and not yet sent; after a retransmission timeout, those to be sent again count too.
+    /// Octets written and not yet sent.
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.snd.unsent() as usize
@@ -143,20 +143,25 @@ impl Connection {
             snd_wscale: self.agreed.snd_shift,
             rcv_wscale: self.agreed.rcv_shift,
             mss: self.full_segment(),
-            cwnd: self.snd.congestion.cwnd(),
+            cwnd: self.snd.cwnd(),
             ssthresh: (ssthresh != u32::MAX).then_some(ssthresh),
             controller: self.snd.congestion.name(),
             controller_phase: self.snd.congestion.phase(),
             snd_wnd: self.snd.wnd,
             rcv_wnd: self.rcv.window(),
-            in_flight: self.snd.flight_size(),
+            in_flight: self.in_flight(),
             unsent: self.snd.unsent(),
             unread: self.rcv.buffered(),
             srtt: self.snd.rtt.srtt(),
             rttvar: self.snd.rtt.rttvar(),
             min_rtt: self.snd.rtt.min_rtt(),
             rto: self.snd.rtt.rto(&self.config),
-            in_recovery: self.snd.recovery.is_active(),
+            in_recovery: self.snd.recovery.is_fast(),
+            recovery: self.recovery_state(),
+            reordering_seen: self.snd.rack.is_reordering_seen(),
+            reordering_window: self.reordering_window(),
+            pacing_rate: self.pacing_rate(),
+            delivery_rate: self.snd.rate.rate(),
             retries: self.snd.retries,
             retry_warning: self.snd.retries >= timeout::R1,
             recv_buffer: self.rcv.buffer(),
@@ -166,6 +171,11 @@ impl Connection {
             soft_error: self.soft_error,
             stats: self.stats,
         }
+    }
+
+    /// Octets in flight; a SYN is in no scoreboard.
+    fn in_flight(&self) -> u32 {
+        if self.state.is_synchronized() { self.snd.board.pipe() } else { self.snd.flight_size() }
     }
 
     /// When `timer` fires, if it runs.

@@ -122,16 +122,19 @@ impl Connection {
             self.snd.rtt.handshake_was_retransmitted();
         } else if self.syns_sent == 1 {
             self.snd.rtt.sample(now - self.syn_sent_at, &self.config);
+            self.snd.rtt.note_least(now, now - self.syn_sent_at);
         }
         self.snd.una = self.snd.iss + 1;
         self.snd.nxt = self.snd.una;
+        self.snd.rtt_round = self.snd.una;
+        self.snd.board.restart(self.snd.una);
         self.snd.retries = 0;
         self.syn_due = false;
         let full = self.full_segment();
         self.snd.congestion.start(full, lost);
         self.timers.stop(Timer::Retransmit);
         self.timers.stop(Timer::UserTimeout);
-        self.take_window(seg);
+        self.take_window(now, seg);
         self.enter(State::Established);
         self.events.raise(EventSet::CONNECTED);
         self.soft_error = None;

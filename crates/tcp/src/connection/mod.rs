@@ -6,6 +6,7 @@ mod ecn;
 mod getters;
 mod handshake;
 mod output;
+mod recovery;
 mod timeout;
 mod tuning;
 
@@ -112,7 +113,8 @@ pub struct Connection {
     syn_sent_at: Instant,
     /// A RST with this sequence number is to be sent, without any change of state.
     reset_due: Option<SeqNum>,
-    keepalive: Option<KeepAlive>,
+    /// Boxed: most connections do without.
+    keepalive: Option<Box<KeepAlive>>,
     keepalive_due: bool,
     keepalive_probes: u8,
     last_received: Instant,
@@ -150,7 +152,7 @@ impl Connection {
             syns_sent: 0,
             syn_sent_at: now,
             reset_due: None,
-            keepalive: config.keepalive,
+            keepalive: config.keepalive.map(Box::new),
             keepalive_due: false,
             keepalive_probes: 0,
             last_received: now,
@@ -279,7 +281,7 @@ impl Connection {
 
     /// Sets keep-alive probing for this connection (MUST-24, MUST-27).
     pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<KeepAlive>) {
-        self.keepalive = keepalive;
+        self.keepalive = keepalive.map(Box::new);
         self.keepalive_probes = 0;
         self.timers.stop(Timer::KeepAlive);
         if self.state.is_synchronized() && self.state != State::TimeWait {
@@ -351,6 +353,7 @@ impl Connection {
         self.enter(State::Closed);
         self.timers.stop_all();
         self.snd.buffer.clear();
+        self.snd.board.restart(self.snd.nxt);
         if reason != CloseReason::Normal {
             self.rcv.clear();
         }
@@ -396,7 +399,8 @@ impl Connection {
             snd.flight_size() == 0
                 || !self.state.sends_text()
                 || self.timers.is_armed(Timer::Retransmit)
-                || snd.recovery.resend_head,
+                || self.timers.is_armed(Timer::Persist)
+                || snd.force,
             "a deadline is armed while octets are in flight"
         );
     }

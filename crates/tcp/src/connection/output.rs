@@ -7,7 +7,7 @@ use netstack_wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
 
 use super::Connection;
 use crate::segment::{MAX_PAYLOAD, Transmit};
-use crate::send::Timing;
+use crate::send::scoreboard::Hole;
 use crate::state::State;
 use crate::time::Instant;
 use crate::time_wait::ts_clock;
@@ -15,12 +15,34 @@ use crate::timer::Timer;
 
 /// What the next segment with text or FIN is.
 #[derive(Debug, Clone, Copy)]
-struct Plan {
+pub(super) struct Plan {
     at: SeqNum,
     len: u32,
     fin: bool,
-    /// It lies beyond the peer's window, to see whether that has opened.
-    probe: bool,
+    /// Octets of a full segment on the wire.
+    mss: u32,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// From SND.NXT on.
+    New,
+    /// What was sent before, up to this end: whole segments, of which the peer's window may cut the last.
+    Again(SeqNum),
+    /// Beyond the peer's window, to see whether that has opened; not in flight.
+    WindowProbe,
+}
+
+impl Plan {
+    fn again(hole: Hole, mss: u32) -> Self {
+        let end = hole.at + hole.len + u32::from(hole.fin);
+        Self { at: hole.at, len: hole.len, fin: hole.fin, mss: hole.mss.min(mss), kind: Kind::Again(end) }
+    }
+
+    fn end(&self) -> SeqNum {
+        self.at + self.len + u32::from(self.fin)
+    }
 }
 
 impl Connection {
@@ -102,71 +124,194 @@ impl Connection {
         max_payload: usize,
     ) -> Option<Transmit> {
         let force = core::mem::take(&mut self.snd.force);
-        let resend = core::mem::take(&mut self.snd.recovery.resend_head);
-        if !resend && !self.snd.has_unsent() {
+        let tail = core::mem::take(&mut self.snd.tlp.due);
+        if !self.snd.has_unsent() && !self.snd.has_holes() && !tail {
+            let pipe = self.snd.board.pipe();
+            if pipe < self.snd.congestion.cwnd() {
+                self.snd.rate.set_app_limited(pipe);
+            }
             return None;
         }
         // The blocks are taken only once a segment really leaves.
         let options_len = self.options_len();
         let mss = self.snd.effective_mss(options_len);
-        let plan = if resend {
-            Some(self.plan_resend(mss))
-        } else {
-            self.restart_after_idle(now);
-            // The pointer of urgent data differs from segment to segment: they leave one by one (MUST-62).
-            let urgent = self.snd.urgent.is_some_and(|up| up.after(self.snd.nxt));
-            let single = urgent || self.ecn.leaves_one_by_one();
-            let most = if single { 0 } else { max_payload.min(MAX_PAYLOAD) };
-            self.plan_new(mss, most.max(mss as usize), force)
+        let most = max_payload.min(MAX_PAYLOAD) as u32;
+        let plan = match self.plan_now(mss, force, tail) {
+            Some(plan) => Some(plan),
+            None => self.plan_paced(now, mss, most, force),
         };
         let Some(plan) = plan else {
-            if self.snd.flight_size() == 0 && !self.timers.is_armed(Timer::Persist) {
-                self.arm_persist(now);
-            }
+            self.keep_waiting(now);
             return None;
         };
-        let mut len = self.snd.slices(plan.at, plan.len, payload);
-        if len < plan.len && len > mss {
-            // SHLD-28: where the slices run out, whole segments leave.
-            len -= len % mss;
-            payload.clear();
-            len = self.snd.slices(plan.at, len, payload);
-        }
-        // More slices than one segment takes: the rest follows, and so does the FIN.
-        let plan = Plan { len, fin: plan.fin && len == plan.len, ..plan };
-        Some(self.transmit_plan(now, plan, mss))
+        let plan = self.take_slices(plan, payload);
+        Some(self.transmit_plan(now, plan, tail))
     }
 
-    /// The segment at SND.UNA again, whatever the windows say.
-    fn plan_resend(&self, mss: u32) -> Plan {
-        let len = self.snd.buffer.len().min(mss).min(self.snd.max.distance_from(self.snd.una));
-        let fin = len == self.snd.buffer.len() && self.snd.max.after(self.snd.data_end());
-        Plan { at: self.snd.una, len, fin, probe: false }
+    /// What waits for something else than a timer of its own must not wait for ever.
+    fn keep_waiting(&mut self, now: Instant) {
+        if self.timers.is_armed(Timer::Persist) {
+            return;
+        }
+        if self.snd.flight_size() == 0 {
+            if !self.timers.is_armed(Timer::Pacing) {
+                self.arm_persist(now);
+            }
+        } else {
+            self.keep_retransmit_armed(now);
+        }
+    }
+
+    /// Fetches the text of `plan`, which becomes shorter where the slices run out.
+    fn take_slices(&mut self, mut plan: Plan, payload: &mut Vec<Bytes>) -> Plan {
+        let mut len = self.snd.slices(plan.at, plan.len, payload);
+        if len == plan.len {
+            return plan;
+        }
+        match plan.kind {
+            Kind::Again(_) => {
+                // One segment has no more slices than when it left first.
+                let end = plan.at + self.snd.board.first_segment(plan.at);
+                plan.len = plan.len.min(end.distance_from(plan.at));
+                plan.kind = Kind::Again(end);
+                payload.clear();
+                len = self.snd.slices(plan.at, plan.len, payload);
+            }
+            _ if len > plan.mss => {
+                // SHLD-28: where the slices run out, whole segments leave.
+                len -= len % plan.mss;
+                payload.clear();
+                len = self.snd.slices(plan.at, len, payload);
+            }
+            _ => {}
+        }
+        // The rest follows, and so does the FIN.
+        Plan { len, fin: plan.fin && len == plan.len, ..plan }
+    }
+
+    // ---- What may leave ----
+
+    /// What leaves whatever congestion control says: probes, and the first retransmission of a recovery.
+    fn plan_now(&mut self, mss: u32, force: bool, tail: bool) -> Option<Plan> {
+        let snd = &mut self.snd;
+        if force && snd.wnd == 0 {
+            return Some(self.plan_window_probe(mss));
+        }
+        if tail && let Some(plan) = self.plan_tail_probe(mss) {
+            return Some(plan);
+        }
+        let snd = &mut self.snd;
+        if core::mem::take(&mut snd.recovery.due) {
+            // R9937-6; R7323-21: whatever the peer's window is now.
+            return snd.board.next_hole(0).map(|hole| Plan::again(hole, mss));
+        }
+        None
+    }
+
+    /// MUST-36: one octet that the window does not take, or the FIN that found it closed.
+    fn plan_window_probe(&self, mss: u32) -> Plan {
+        let snd = &self.snd;
+        let at = if snd.flight_size() > 0 { snd.una } else { snd.nxt };
+        let len = snd.buffer.len().saturating_sub(at.distance_from(snd.una)).min(1);
+        Plan { at, len, fin: len == 0, mss, kind: Kind::WindowProbe }
+    }
+
+    /// R8985-16: new text where there is some and the window takes it, else the last segment again.
+    pub(super) fn plan_tail_probe(&self, mss: u32) -> Option<Plan> {
+        let snd = &self.snd;
+        if snd.flight_size() == 0 {
+            return None;
+        }
+        let window = snd.usable_window();
+        if snd.has_unsent() && window > 0 && snd.may_record(mss) {
+            let len = snd.unsent().min(mss).min(window);
+            let fin = snd.fin_queued && len == snd.unsent() && window > len;
+            if len > 0 || fin {
+                return Some(Plan { at: snd.nxt, len, fin, mss, kind: Kind::New });
+            }
+        }
+        let plan = Plan::again(snd.board.last_segment()?, mss);
+        // Where the window was taken back it would only be thrown away.
+        plan.end().before_eq(snd.window_end()).then_some(plan)
+    }
+
+    /// What congestion control and the pacer let leave: what is lost first, then new text (R6675-3, R6675-4).
+    fn plan_paced(&mut self, now: Instant, mss: u32, most: u32, force: bool) -> Option<Plan> {
+        let Some(rate) = self.pacing_rate() else { return self.plan_next(now, mss, most, force) };
+        let budget = self.snd.pacer.budget(now, rate, mss);
+        let plan = self.plan_next(now, mss, most.min(budget), force)?;
+        if budget == 0 {
+            let at = self.snd.pacer.wait();
+            self.timers.set(Timer::Pacing, at);
+            return None;
+        }
+        Some(plan)
+    }
+
+    fn plan_next(&mut self, now: Instant, mss: u32, most: u32, force: bool) -> Option<Plan> {
+        let frto = self.snd.recovery.frto_allows();
+        if frto.is_none()
+            && let Some(plan) = self.plan_hole(mss, most)
+        {
+            return Some(plan);
+        }
+        if !self.snd.has_unsent() {
+            return None;
+        }
+        self.restart_after_idle(now);
+        // The pointer of urgent data differs from segment to segment: they leave one by one (MUST-62).
+        let urgent = self.snd.urgent.is_some_and(|up| up.after(self.snd.nxt));
+        let single = urgent || self.ecn.leaves_one_by_one();
+        let most = if single { 0 } else { most };
+        self.plan_new(mss, most.max(mss).min(frto.map_or(u32::MAX, |segments| segments * mss)), force)
+    }
+
+    /// The lowest stretch that is lost, within cwnd (R8985-20) and, as far as it is not the first, the peer's window
+    /// (R7323-21).
+    fn plan_hole(&mut self, mss: u32, most: u32) -> Option<Plan> {
+        let snd = &mut self.snd;
+        let room = snd.room(mss);
+        let hole = snd.board.next_hole(room.min(most))?;
+        if hole.len > room && snd.board.pipe() > 0 {
+            return None;
+        }
+        let mut plan = Plan::again(hole, mss);
+        if snd.urgent.is_some_and(|up| up.after(plan.at)) {
+            plan = Plan::again(snd.board.next_hole(0)?, mss);
+        }
+        let window_end = snd.window_end();
+        if plan.end().after(window_end) {
+            let room = if window_end.after(plan.at) { window_end.distance_from(plan.at) } else { 0 };
+            plan = Plan::again(snd.board.next_hole(room)?, mss);
+            if plan.len > room || room == 0 {
+                if plan.at != snd.una || room == 0 {
+                    return None;
+                }
+                plan.len = room;
+            }
+            plan.fin = false;
+        }
+        Some(plan)
     }
 
     /// What may leave at SND.NXT now: bounded by both windows (R5681-8), held back by Nagle (SHLD-7) and silly-window
     /// avoidance (MUST-38).
-    fn plan_new(&self, mss: u32, max_payload: usize, force: bool) -> Option<Plan> {
+    fn plan_new(&self, mss: u32, most: u32, force: bool) -> Option<Plan> {
         let snd = &self.snd;
-        let (unsent, flight) = (snd.unsent(), snd.flight_size());
-        if self.ecn.is_holding() {
+        if self.ecn.is_holding() || !snd.may_record(mss) {
             return None;
         }
+        let unsent = snd.unsent();
         let window = snd.usable_window();
-        let cwnd = snd.congestion.cwnd().saturating_add(snd.recovery.allowance(mss, snd.nxt == snd.max));
-        let room = if flight == 0 { cwnd.max(mss) } else { cwnd.saturating_sub(flight) };
-        let limit = window.min(room).min(max_payload as u32);
-        if force && window == 0 {
-            // MUST-36: one octet beyond the window, or the FIN that found it closed.
-            return Some(Plan { at: snd.nxt, len: unsent.min(1), fin: unsent == 0, probe: true });
-        }
+        let room = snd.room(mss);
+        let limit = window.min(room).min(most);
         let mut len = unsent.min(limit);
         let tail = len % mss;
         if tail > 0 && !self.may_send_short(len, tail, room, force) {
             len -= tail;
         }
         let fin = snd.fin_queued && len == unsent && window > len;
-        (len > 0 || fin).then_some(Plan { at: snd.nxt, len, fin, probe: false })
+        (len > 0 || fin).then_some(Plan { at: snd.nxt, len, fin, mss, kind: Kind::New })
     }
 
     /// Whether a segment short of the MSS may leave: `tail` octets at the end of the `len` that could.
@@ -197,11 +342,10 @@ impl Connection {
         }
     }
 
-    fn transmit_plan(&mut self, now: Instant, plan: Plan, mss: u32) -> Transmit {
-        let Plan { at, len, fin, .. } = plan;
-        let end = at + len + u32::from(fin);
-        let (ecn, mut flags) = self.ecn_of_text(plan.at, len, plan.probe);
-        self.note_sent(now, plan, end, mss);
+    fn transmit_plan(&mut self, now: Instant, plan: Plan, tail: bool) -> Transmit {
+        let Plan { at, len, fin, mss, .. } = plan;
+        let (ecn, mut flags) = self.ecn_of_text(at, len, plan.kind == Kind::WindowProbe);
+        self.note_sent(now, plan, tail);
         flags |= TcpFlags::ACK;
         if len > 0 && at + len == self.snd.data_end() {
             // MUST-61
@@ -225,46 +369,66 @@ impl Connection {
     }
 
     /// The books of a segment with text or FIN that leaves now.
-    fn note_sent(&mut self, now: Instant, plan: Plan, end: SeqNum, mss: u32) {
-        let Plan { at, len, probe, .. } = plan;
+    fn note_sent(&mut self, now: Instant, plan: Plan, tail: bool) {
+        let Plan { at, len, fin, mss, kind } = plan;
+        let end = plan.end();
+        let rate = self.pacing_rate();
         let snd = &mut self.snd;
         self.stats.bytes_sent += u64::from(len);
         if at.before(snd.max) {
             self.stats.bytes_retransmitted += u64::from(len.min(snd.max.distance_from(at)));
-            if !matches!(snd.timing, Timing::Spoiled { .. }) {
-                snd.timing = Timing::Spoiled { since: now };
-            }
-        } else if snd.timing == Timing::Idle {
-            // Of a burst its first segment: the others wait for the line.
-            let end = if len > mss { at + mss } else { end };
-            snd.timing = Timing::Running { end, sent: now };
-        }
-        if len % mss != 0 {
-            snd.small_end = at + len;
         }
         snd.last_sent = now;
         snd.max = snd.max.max(end);
-        if probe {
-            // A probe is not in flight: the octet is sent again once the window takes it.
-            self.stats.window_probes += 1;
-            self.arm_persist(now);
-            return;
+        let (pipe, octets) = (snd.board.pipe(), end.distance_from(at));
+        match kind {
+            Kind::WindowProbe => {
+                // A probe is not in flight: the octet is sent again once the window takes it.
+                self.stats.window_probes += 1;
+                self.arm_persist(now);
+                return;
+            }
+            Kind::New => {
+                if len % mss != 0 {
+                    snd.small_end = at + len;
+                }
+                let sent = snd.rate.on_send(now, pipe, octets);
+                snd.board.record(len, fin, mss, now, sent);
+                snd.nxt = end;
+                snd.recovery.on_new_sent(len.div_ceil(mss));
+            }
+            Kind::Again(whole) => {
+                let sent = snd.rate.on_send(now, pipe, octets);
+                snd.board.resend(at, whole, now, sent);
+                snd.recovery.on_resent(now, octets, end);
+            }
         }
-        self.timers.stop(Timer::Persist);
-        if at == snd.nxt {
-            snd.nxt = end;
+        if let Some(prr) = snd.recovery.prr() {
+            prr.on_sent(octets);
         }
-        let flight = snd.flight_size();
+        let flight = snd.board.pipe();
+        let app_limited = snd.unsent() == 0 && !snd.has_holes() && flight < snd.congestion.cwnd();
+        snd.congestion.on_sent(now, pipe, octets, app_limited);
+        if let Some(rate) = rate {
+            snd.pacer.on_sent(now, octets, rate);
+        }
         if flight > snd.flight_peak || !snd.flight_peak_end.after(snd.una) {
             snd.flight_peak = flight;
             snd.flight_peak_end = snd.max;
         }
-        if !self.timers.is_armed(Timer::Retransmit) {
+        if tail {
+            snd.tlp.on_sent(now, snd.nxt, kind != Kind::New, snd.flight_peak);
+            self.stats.tail_probes += 1;
+            tracing::debug!(at = at.0, len, again = kind != Kind::New, "tail loss probe");
+            // R8985-17
             self.arm_retransmit(now);
         }
+        self.timers.stop(Timer::Persist);
+        self.keep_retransmit_armed(now);
         if !self.timers.is_armed(Timer::UserTimeout) {
             self.arm_user_timeout(now);
         }
+        self.arm_probe(now);
     }
 
     // ---- ACKs, probes, resets ----

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::Connection;
 use crate::event::EventSet;
-use crate::send::Timing;
+use crate::send::SendHalf;
 use crate::state::{CloseReason, State};
 use crate::time::Instant;
 use crate::timer::Timer;
@@ -25,6 +25,10 @@ impl Connection {
         for timer in Timer::ALL {
             if self.timers.take_due(timer, now) {
                 match timer {
+                    Timer::Probe => self.on_probe_timeout(now),
+                    Timer::Reorder => self.on_reorder_timeout(now),
+                    // The batch leaves by `poll_transmit`.
+                    Timer::Pacing => {}
                     Timer::Retransmit => self.on_retransmit_timeout(now),
                     Timer::Persist => self.on_persist_timeout(),
                     Timer::DelayedAck => self.on_delayed_ack_timeout(now),
@@ -55,19 +59,46 @@ impl Connection {
             self.syn_due = true;
             return;
         }
-        snd.timing = Timing::Spoiled { since: now };
-        let flight = snd.flight_size().min(snd.congestion.cwnd());
-        snd.recovery.on_timeout(snd.max);
-        snd.nxt = snd.una;
+        let flight = snd.congested_flight();
+        let (una, nxt) = (snd.una, snd.nxt);
+        self.mark_overdue(now);
+        let snd = &mut self.snd;
+        snd.recovery.on_timeout(now, una, nxt, !first);
+        snd.tlp.forget();
+        self.timers.stop(Timer::Probe);
+        self.timers.stop(Timer::Reorder);
+        tracing::debug!(una = una.0, flight, retries = snd.retries, "retransmission timeout");
         if snd.wnd == 0 && !first {
             // MUST-35: the window was shrunk to nothing; from here on it is probed.
             snd.force = true;
             self.arm_persist(now);
         } else {
             // R7323-21: what was in the window once is sent again, be it there or not.
-            snd.recovery.resend_head = first;
+            snd.recovery.due = first;
             snd.congestion.on_timeout(now, flight, first);
             self.ecn.on_reduction(self.snd.max);
+            self.arm_retransmit(now);
+        }
+    }
+
+    /// R8985-12: the first segment is lost, and so is what is overdue by RACK's rule; without SACK all that is outstanding.
+    fn mark_overdue(&mut self, now: Instant) {
+        let since = if self.agreed.sack { self.snd.rack.overdue(now, self.reordering_window()) } else { now };
+        let SendHalf { board, rate, congestion, .. } = &mut self.snd;
+        let lost = &mut self.stats.bytes_lost;
+        board.on_timeout(since, &mut |sent, octets| {
+            *lost += u64::from(octets);
+            congestion.on_lost(&rate.on_lost(now, sent, octets));
+        });
+    }
+
+    /// R8985-15: a probe goes out; the retransmission timer waits for its answer (R8985-17).
+    fn on_probe_timeout(&mut self, now: Instant) {
+        let snd = &self.snd;
+        let wanted = snd.tlp.may_arm() && snd.recovery.is_open() && snd.board.sacked() == 0;
+        if wanted && self.plan_tail_probe(self.full_segment()).is_some() {
+            self.snd.tlp.due = true;
+            self.arm_retransmit(now);
         }
     }
 
@@ -92,7 +123,7 @@ impl Connection {
     }
 
     fn on_keepalive_timeout(&mut self, now: Instant) {
-        let Some(keepalive) = self.keepalive else { return };
+        let Some(keepalive) = self.keepalive.as_deref().copied() else { return };
         let due = self.last_received + keepalive.idle;
         // MUST-26: nothing outstanding, and silence for the whole interval.
         if self.snd.is_outstanding() || self.snd.has_unsent() {
@@ -110,13 +141,20 @@ impl Connection {
     }
 
     pub(super) fn arm_keepalive(&mut self, now: Instant) {
-        if let Some(keepalive) = self.keepalive {
+        if let Some(keepalive) = &self.keepalive {
             self.timers.set(Timer::KeepAlive, now + keepalive.idle);
         }
     }
 
     pub(super) fn arm_retransmit(&mut self, now: Instant) {
         self.timers.set(Timer::Retransmit, now + self.snd.rtt.rto(&self.config));
+    }
+
+    /// Starts the retransmission timer if it does not run (R6298-8).
+    pub(super) fn keep_retransmit_armed(&mut self, now: Instant) {
+        if !self.timers.is_armed(Timer::Retransmit) {
+            self.arm_retransmit(now);
+        }
     }
 
     pub(super) fn arm_user_timeout(&mut self, now: Instant) {

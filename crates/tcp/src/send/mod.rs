@@ -1,19 +1,19 @@
 //! The sending half: sequence space, buffer, round-trip times, recovery.
 
 mod buffer;
-#[allow(dead_code, reason = "transmission asks it once segments have records")]
 pub(crate) mod pacing;
-#[allow(dead_code, reason = "the records of segments carry its state")]
+pub(crate) mod prr;
+pub(crate) mod rack;
 pub(crate) mod rate;
-mod recovery;
+pub(crate) mod recovery;
 mod rtt;
+pub(crate) mod scoreboard;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tlp;
 
 use bytes::Bytes;
 use netstack_wire::SeqNum;
-
-pub(crate) use recovery::{AckKind, Recovery};
 
 use crate::config::TcpConfig;
 use crate::congestion::Algorithm;
@@ -21,28 +21,23 @@ use crate::negotiate::Negotiated;
 use crate::segment::MAX_PAYLOAD;
 use crate::time::Instant;
 use buffer::SendBuffer;
+use pacing::Pacer;
+use rack::Rack;
+use rate::DeliveryRate;
+use recovery::Recovery;
 use rtt::RttEstimator;
-
-/// The one segment that is being timed (R6298-7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Timing {
-    /// The next new segment will be timed.
-    Idle,
-    /// The segment that ends at `end` left at `sent`, for the first time.
-    Running { end: SeqNum, sent: Instant },
-    /// A retransmission at `since` made the measurement ambiguous (R6298-6); a timestamp from then on still tells.
-    Spoiled { since: Instant },
-}
+use scoreboard::Scoreboard;
+use tlp::Tlp;
 
 /// Send sequence space and what goes with it (RFC 9293 3.3.1).
 ///
 /// ```text
-///      una          nxt         max         una + wnd
-///       |  in flight |  to be    |  usable      |
-///       |            |  resent   |  window      |
+///      una             nxt  max         una + wnd
+///       |  outstanding  |    |  usable      |
+///       |               |    |  window      |
 /// ```
 ///
-/// `nxt` falls back to `una` on a retransmission timeout; `max` never does.
+/// Between `nxt` and `max` lies at most what a window probe carried: it is sent again once the window takes it.
 #[derive(Debug)]
 pub(crate) struct SendHalf {
     /// ISS: initial send sequence number.
@@ -71,11 +66,17 @@ pub(crate) struct SendHalf {
     /// Payload octets of a full segment without options, before they are taken off.
     pub(crate) mss: u16,
     pub(crate) rtt: RttEstimator,
-    pub(crate) timing: Timing,
+    /// The timeout takes a sample once what lies above is acknowledged: one for each round trip (R6298-7).
+    pub(crate) rtt_round: SeqNum,
     /// End of the last segment sent short of the MSS: the Nagle algorithm holds the next short one back until it is
     /// acknowledged.
     pub(crate) small_end: SeqNum,
+    pub(crate) board: Scoreboard,
+    pub(crate) rack: Rack,
+    pub(crate) tlp: Tlp,
     pub(crate) recovery: Recovery,
+    pub(crate) rate: DeliveryRate,
+    pub(crate) pacer: Pacer,
     pub(crate) congestion: Algorithm,
     /// Retransmissions in a row of the segment at `una`.
     pub(crate) retries: u8,
@@ -83,7 +84,7 @@ pub(crate) struct SendHalf {
     pub(crate) probes: u8,
     /// The persist timer fired: the next transmission is a probe, or overrides silly-window avoidance.
     pub(crate) force: bool,
-    /// The largest flight since `flight_peak_end` was set, for congestion window validation (R5681-16).
+    /// The largest pipe since `flight_peak_end` was set, for congestion window validation (R5681-16).
     pub(crate) flight_peak: u32,
     pub(crate) flight_peak_end: SeqNum,
     /// When data last left (R5681-15).
@@ -107,9 +108,14 @@ impl SendHalf {
             fin_acked: false,
             mss,
             rtt: RttEstimator::new(config),
-            timing: Timing::Idle,
+            rtt_round: iss,
             small_end: iss,
+            board: Scoreboard::new(iss),
+            rack: Rack::new(),
+            tlp: Tlp::default(),
             recovery: Recovery::new(iss),
+            rate: DeliveryRate::default(),
+            pacer: Pacer::default(),
             congestion: Algorithm::new(&config.congestion, u32::from(mss), iss.0),
             retries: 0,
             probes: 0,
@@ -120,7 +126,7 @@ impl SendHalf {
         }
     }
 
-    /// FlightSize: octets sent and not acknowledged (RFC 5681 2); after a timeout, those sent again.
+    /// FlightSize: octets sent and not acknowledged (RFC 5681 2).
     pub(crate) fn flight_size(&self) -> u32 {
         self.nxt.distance_from(self.una)
     }
@@ -153,6 +159,47 @@ impl SendHalf {
     /// One above the last octet the peer's window takes.
     pub(crate) fn window_end(&self) -> SeqNum {
         self.una + self.wnd
+    }
+
+    /// Whether lost text waits to be sent again.
+    pub(crate) fn has_holes(&self) -> bool {
+        self.board.held() > 0
+    }
+
+    /// FlightSize as congestion control takes it: what limited transmit added is left out (R5681-5).
+    pub(crate) fn congested_flight(&self) -> u32 {
+        self.flight_size().min(self.congestion.cwnd())
+    }
+
+    /// Whether PRR says what may leave (RFC 9937).
+    pub(crate) fn is_prr_in_charge(&self) -> bool {
+        self.recovery.is_fast() && self.congestion.uses_prr()
+    }
+
+    /// The window that governs now: in fast recovery what PRR adds to what is in flight (R9937-7).
+    pub(crate) fn cwnd(&self) -> u32 {
+        if self.is_prr_in_charge() {
+            self.board.pipe().saturating_add(self.recovery.prr_budget())
+        } else {
+            self.congestion.cwnd()
+        }
+    }
+
+    /// Octets that congestion control lets leave now, `mss` of them at least while nothing is in flight.
+    pub(crate) fn room(&self, mss: u32) -> u32 {
+        let pipe = self.board.pipe();
+        let room = if self.is_prr_in_charge() {
+            self.recovery.prr_budget()
+        } else {
+            self.congestion.cwnd().saturating_sub(pipe)
+        };
+        if pipe == 0 { room.max(mss) } else { room }
+    }
+
+    /// Whether the records in flight take no more memory than their text is worth: twice what full segments need.
+    pub(crate) fn may_record(&self, mss: u32) -> bool {
+        let most = (2 * (self.congestion.cwnd() / mss) as usize).max(64);
+        self.board.records() < most
     }
 
     /// Octets that the peer's window still takes from `nxt` on.

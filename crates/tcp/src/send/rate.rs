@@ -128,6 +128,7 @@ impl DeliveryRate {
     }
 
     /// Octets delivered.
+    #[cfg(test)]
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered
     }

@@ -3,6 +3,10 @@
 use core::time::Duration;
 
 use crate::config::TcpConfig;
+use crate::time::Instant;
+
+/// How long a least round trip counts, twice.
+const MIN_RTT_PERIOD: Duration = Duration::from_secs(30);
 
 /// RTO after the handshake when a SYN was lost (RFC 6298 5.7).
 const RTO_AFTER_LOST_SYN: Duration = Duration::from_secs(3);
@@ -16,15 +20,24 @@ pub(crate) struct RttEstimator {
     rttvar: u64,
     /// RTO before back-off, in nanoseconds.
     rto: u64,
-    /// The least sample, in nanoseconds.
-    min_rtt: u64,
+    /// The least round trips of this period and of the one before, in nanoseconds.
+    min_rtt: [u64; 2],
+    /// When this period began.
+    min_since: Instant,
     /// How many times the timer doubled since the last sample.
     backoff: u8,
 }
 
 impl RttEstimator {
     pub(crate) fn new(config: &TcpConfig) -> Self {
-        Self { srtt: 0, rttvar: 0, rto: nanos(config.initial_rto), min_rtt: u64::MAX, backoff: 0 }
+        Self {
+            srtt: 0,
+            rttvar: 0,
+            rto: nanos(config.initial_rto),
+            min_rtt: [u64::MAX; 2],
+            min_since: Instant::ZERO,
+            backoff: 0,
+        }
     }
 
     /// Takes a sample (R6298-2, R6298-3) and ends the back-off (R6298-11).
@@ -38,7 +51,6 @@ impl RttEstimator {
             self.rttvar = (3 * self.rttvar + self.srtt.abs_diff(rtt)) / 4;
             self.srtt = (7 * self.srtt + rtt) / 8;
         }
-        self.min_rtt = self.min_rtt.min(rtt);
         self.backoff = 0;
         // G, the clock's granularity, is a nanosecond.
         let rto = self.srtt + (4 * self.rttvar).max(1);
@@ -70,8 +82,24 @@ impl RttEstimator {
         Duration::from_nanos(self.rttvar)
     }
 
+    /// A round trip of `rtt` ended at `now`: the least one is that of the last half minute to minute (R8985-4).
+    pub(crate) fn note_least(&mut self, now: Instant, rtt: Duration) {
+        if now - self.min_since >= MIN_RTT_PERIOD {
+            self.min_rtt = [u64::MAX, self.min_rtt[0]];
+            self.min_since = now;
+        }
+        // A clock too coarse for the path still gives a positive round trip.
+        self.min_rtt[0] = self.min_rtt[0].min(nanos(rtt).max(1));
+    }
+
     pub(crate) fn min_rtt(&self) -> Option<Duration> {
-        (self.min_rtt != u64::MAX).then(|| Duration::from_nanos(self.min_rtt))
+        let least = self.min_rtt[0].min(self.min_rtt[1]);
+        (least != u64::MAX).then(|| Duration::from_nanos(least))
+    }
+
+    /// Whether a timeout has lengthened the next.
+    pub(crate) fn is_backed_off(&self) -> bool {
+        self.backoff > 0
     }
 }
 

@@ -1,12 +1,9 @@
 //! The send buffer against a plain vector, and recovery's books.
 
 use bytes::Bytes;
-use netstack_wire::SeqNum;
-use netstack_wire::tcp::SackBlock;
 use proptest::prelude::*;
 
 use super::buffer::SendBuffer;
-use super::{AckKind, Recovery};
 use crate::segment::MAX_SLICES;
 
 #[derive(Debug, Clone)]
@@ -75,37 +72,6 @@ proptest! {
             prop_assert_eq!(buffer.len() as usize, model.len());
         }
     }
-
-    /// However the calls come, inflation and counters stay in their bounds, and recovery ends with the ACK of its point.
-    #[test]
-    fn recovery_never_overflows(calls in proptest::collection::vec((0..4_u8, 1..50_000_u32), 1..400), iss in any::<u32>()) {
-        let mss = 65_000;
-        let (mut una, mut max) = (SeqNum(iss), SeqNum(iss) + 1);
-        let mut recovery = Recovery::new(SeqNum(iss));
-        for (call, octets) in calls {
-            match call {
-                0 if recovery.on_duplicate(una, mss) => recovery.enter(max, mss),
-                0 => {}
-                1 => max += octets,
-                2 => {
-                    let acked = octets.min(max.distance_from(una));
-                    if acked == 0 {
-                        continue;
-                    }
-                    una += acked;
-                    let was_active = recovery.is_active();
-                    let kind = recovery.on_new_ack(una, acked, mss);
-                    prop_assert_eq!(kind == AckKind::Ordinary, !was_active);
-                    prop_assert!(una != max || kind != AckKind::Partial, "all is acknowledged");
-                }
-                _ => recovery.on_timeout(max),
-            }
-            if !recovery.is_active() {
-                prop_assert!(recovery.allowance(mss, true) <= 2 * mss);
-                prop_assert_eq!(recovery.allowance(mss, false), 0);
-            }
-        }
-    }
 }
 
 #[test]
@@ -123,14 +89,4 @@ fn an_empty_buffer_holds_no_storage_and_keeps_its_place() {
     let mut out = Vec::new();
     assert_eq!(buffer.slices(1, 2, &mut out), 2);
     assert_eq!(out.concat(), b"or");
-}
-
-#[test]
-fn a_block_is_news_once() {
-    // req: R3042-3
-    let mut recovery = Recovery::new(SeqNum(7));
-    let block = SackBlock { left: SeqNum(100), right: SeqNum(200) };
-    assert!(recovery.is_news(block));
-    assert!(!recovery.is_news(block));
-    assert!(recovery.is_news(SackBlock { right: SeqNum(300), ..block }));
 }

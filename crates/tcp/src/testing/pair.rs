@@ -81,6 +81,8 @@ type Rewrite = Box<dyn FnMut(&mut Flight)>;
 pub struct Pair {
     ends: [End; 2],
     now: Instant,
+    /// The step of the clock that the connections see.
+    tick: Duration,
     delay: Duration,
     /// On the way, by arrival; equal times in the order of sending.
     flying: Vec<(Instant, u64, Flight)>,
@@ -108,6 +110,7 @@ impl Pair {
                 End::new(tuple.flipped(), SeqNum(0xffff_e000), config_b),
             ],
             now: Instant::ZERO,
+            tick: Duration::from_nanos(1),
             delay,
             flying: Vec::new(),
             counter: 0,
@@ -130,6 +133,23 @@ impl Pair {
         pair
     }
 
+    /// The connections see a clock that moves in steps of `tick` from now on.
+    pub fn set_clock(&mut self, tick: Duration) {
+        self.tick = tick.max(Duration::from_nanos(1));
+    }
+
+    /// The time as the connections see it.
+    fn clock(&self) -> Instant {
+        let tick = self.tick.as_nanos() as u64;
+        Instant::from_nanos(self.now.as_nanos() / tick * tick)
+    }
+
+    /// When a clock of the connections first shows `due`.
+    fn shows(&self, due: Instant) -> Instant {
+        let tick = self.tick.as_nanos() as u64;
+        Instant::from_nanos(due.as_nanos().div_ceil(tick).saturating_mul(tick))
+    }
+
     /// What the link does from now on.
     pub fn script(&mut self, script: impl FnMut(&Flight) -> Fate + 'static) {
         self.script = Box::new(script);
@@ -142,8 +162,10 @@ impl Pair {
 
     /// Opens actively from `side`; both sides doing so at once is a simultaneous open.
     pub fn connect(&mut self, side: Side) {
-        let end = &mut self.ends[side as usize];
-        end.connection = Some(Connection::connect(self.now, end.opening, Arc::clone(&end.config)));
+        let end = &self.ends[side as usize];
+        let opening = end.opening;
+        let config = Arc::clone(&end.config);
+        self.ends[side as usize].connection = Some(Connection::connect(self.clock(), opening, config));
         self.transmit(side);
     }
 
@@ -158,7 +180,7 @@ impl Pair {
 
     /// Applies a command to the connection of `side` and sends what follows from it.
     pub fn command<T>(&mut self, side: Side, command: impl FnOnce(&mut Connection, Instant) -> T) -> T {
-        let now = self.now;
+        let now = self.clock();
         let result = command(self.connection(side), now);
         self.transmit(side);
         result
@@ -218,7 +240,10 @@ impl Pair {
         let arrival = self.flying.iter().map(|(at, order, _)| (*at, *order)).min();
         let deadline = [Side::A, Side::B]
             .into_iter()
-            .filter_map(|side| Some((self.ends[side as usize].connection.as_ref()?.poll_timeout()?, side)))
+            .filter_map(|side| {
+                let due = self.ends[side as usize].connection.as_ref()?.poll_timeout()?;
+                Some((self.shows(due), side))
+            })
             .min_by_key(|(at, _)| *at);
         match (arrival, deadline) {
             (Some((at, order)), deadline) if deadline.is_none_or(|(due, _)| at <= due) => {
@@ -232,8 +257,7 @@ impl Pair {
             }
             (_, Some((due, side))) if due <= end => {
                 self.now = self.now.max(due);
-                let now = self.now;
-                self.command(side, |connection, _| connection.handle_timeout(now));
+                self.command(side, |connection, now| connection.handle_timeout(now));
             }
             _ => return false,
         }
@@ -242,7 +266,7 @@ impl Pair {
 
     fn deliver(&mut self, flight: Flight) {
         let side = flight.from.other();
-        let now = self.now;
+        let now = self.clock();
         let end = &mut self.ends[side as usize];
         match &mut end.connection {
             Some(connection) if connection.close_reason().is_none() => {
@@ -265,7 +289,7 @@ impl Pair {
 
     /// Sends what the connection of `side` has to send, and reads what it can.
     fn transmit(&mut self, side: Side) {
-        let now = self.now;
+        let now = self.clock();
         let end = &mut self.ends[side as usize];
         let Some(connection) = &mut end.connection else { return };
         if end.reading {

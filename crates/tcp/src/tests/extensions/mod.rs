@@ -7,6 +7,7 @@ mod ecn;
 mod identity;
 mod invariants;
 mod new_reno;
+mod recovery;
 mod rtt;
 mod sack;
 mod time_wait;
@@ -56,6 +57,14 @@ fn text_sent(script: &mut Script) -> Vec<(u32, u32)> {
 fn connecting(config: &TcpConfig) -> Script {
     let mut script = Script::connect(config);
     script.auto_timestamps = false;
+    script
+}
+
+/// Passive, with timestamps but without SACK: there are no tail loss probes.
+fn without_sack() -> Script {
+    let mut script = Script::listen(&config(), "S 0:0(0) win 65535 <mss 1460,wscale 0,ts 1000000 0>");
+    script.inject(". 1:1(0) ack 1 win 65535");
+    script.forget_sent();
     script
 }
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{M, ack, at, config, connected_after, connecting, ms, text_sent};
+use super::{M, ack, at, config, connected_after, connecting, ms, text_sent, without_sack};
 use crate::testing::Script;
 
 #[test]
@@ -117,7 +117,7 @@ fn an_ack_of_a_retransmission_is_no_sample_and_keeps_the_back_off() {
 #[test]
 fn timestamps_tell_the_copies_apart_and_end_the_back_off() {
     // req: R6298-6, R6298-11
-    let mut script = Script::established(&config());
+    let mut script = without_sack();
     script.write(10);
     script.advance_ms(700);
     // Sent at 0, again at 200 and 600 ms; the peer answers the last copy after 100 ms.
@@ -134,7 +134,7 @@ fn timestamps_tell_the_copies_apart_and_end_the_back_off() {
 fn an_echo_from_before_a_timeout_is_no_sample() {
     // req: R6298-6, R7323-13
     // The first copy arrived and its ACK was lost; the second is a duplicate, so the peer echoes the first again.
-    let mut script = Script::established(&config());
+    let mut script = without_sack();
     script.write(10);
     script.advance_ms(250);
     let (_, first) = script.next_sent().unwrap();

@@ -90,6 +90,7 @@ fn an_ack_rides_on_data() {
     script.inject("P. 1:101(100) ack 1");
     script.write(100);
     script.expect("P. 1:101(100) ack 101");
+    script.inject(". 101:101(0) ack 101");
     script.advance(secs(0) + ms(150));
     script.expect_nothing();
 }

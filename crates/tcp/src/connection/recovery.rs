@@ -1,0 +1,461 @@
+//! What an ACK means to what is in flight: what it delivers, what it shows to be lost, where that leaves recovery, and what
+//! the congestion controller is told (RFC 5681, RFC 6675, RFC 8985, RFC 9937, RFC 6298).
+
+use core::time::Duration;
+
+use netstack_wire::SeqNum;
+use netstack_wire::tcp::SackBlock;
+
+use super::Connection;
+use crate::congestion::{Ack, Congestion, Pacing, Signal};
+use crate::info::RecoveryState;
+use crate::segment::Segment;
+use crate::send::SendHalf;
+use crate::send::prr::Step;
+use crate::send::recovery::Evidence;
+use crate::send::scoreboard::{Echo, Found, News};
+use crate::send::tlp::{Tlp, TlpAck};
+use crate::time::Instant;
+use crate::timer::Timer;
+
+/// How things were before something happened.
+#[derive(Debug, Clone, Copy)]
+struct Prior {
+    una: SeqNum,
+    pipe: u32,
+    sacked: u32,
+}
+
+/// An ACK on its way through the steps.
+#[derive(Debug)]
+struct Turn {
+    prior: Prior,
+    /// Octets acknowledged cumulatively.
+    acked: u32,
+    /// It repeats the last ACK (R5681-11).
+    duplicate: bool,
+    echo: Option<Echo>,
+    dsack: Option<SackBlock>,
+    news: News,
+    /// DeliveredData of PRR.
+    delivered: u32,
+    cwnd_limited: bool,
+    rtt: Option<Duration>,
+}
+
+impl Connection {
+    /// The ACK of `seg`, which is acceptable; `bare` says that it came without text, SYN and FIN, `congested` that it told
+    /// of congestion marks.
+    pub(super) fn take_ack(&mut self, now: Instant, seg: &Segment, bare: bool, congested: bool) {
+        let advanced = seg.header.ack.after(self.snd.una);
+        let blocks = self.agreed.sack && !seg.header.options.sack.is_empty();
+        if !advanced && !blocks && self.snd.flight_size() == 0 {
+            return;
+        }
+        let mut turn = self.deliver(now, seg, bare);
+        // RFC 3168 6.1.2: a mark makes no window grow.
+        turn.cwnd_limited &= !congested;
+        self.take_round_trip(now, &mut turn);
+        self.snd.rack.on_news(now, &turn.news);
+        self.snd.rack.on_una(self.snd.una);
+        self.stats.reorderings += u32::from(turn.news.reordered);
+        let repaired = self.snd.tlp.on_ack(&TlpAck {
+            ack: seg.header.ack,
+            advanced,
+            dsack: turn.dsack.map(|block| block.right),
+            duplicate: turn.duplicate,
+            echo: turn.echo,
+        });
+        self.undo_if_spurious(now, &turn);
+        let found =
+            if self.agreed.sack { self.look_for_losses(now) } else { self.count_duplicate(now, &turn) };
+        self.tell_controller(now, &turn, &found);
+        if let Some(flight) = repaired.filter(|_| self.snd.recovery.is_open()) {
+            // R8985-18
+            tracing::debug!("tail loss repaired by a probe");
+            let flight = flight.min(self.snd.congestion.cwnd());
+            self.snd.congestion.on_congestion(&Congestion::new(now, flight, Signal::Loss));
+            self.snd.congestion.on_recovered(now, self.snd.flight_size());
+        }
+        let partial = self.move_recovery(now, &turn, &found);
+        self.restart_timers(now, advanced, partial);
+    }
+
+    // ---- What it delivers ----
+
+    fn deliver(&mut self, now: Instant, seg: &Segment, bare: bool) -> Turn {
+        let ack = seg.header.ack;
+        let mss = self.full_segment();
+        let echo = self.echo(seg);
+        let snd = &mut self.snd;
+        let prior = Prior { una: snd.una, pipe: snd.board.pipe(), sacked: snd.board.sacked() };
+        let acked = if ack.after(snd.una) { ack.distance_from(snd.una) } else { 0 };
+        let repeats = acked == 0 && ack == snd.una && bare && snd.flight_size() > 0;
+        let cwnd_limited = acked > 0 && is_cwnd_limited(snd, mss);
+        let least = snd.rtt.min_rtt().unwrap_or_default();
+        let mut news = News::new(now, least, echo, snd.board.fack());
+        let settled = if acked > 0 { snd.board.settle_duplicates(acked, mss) } else { 0 };
+        let SendHalf { board, rate, .. } = snd;
+        let mut told = |sent_at, sent: &_, octets| rate.on_delivered(now, sent_at, sent, octets);
+        if acked > 0 {
+            board.ack(ack, &mut news, &mut told);
+        }
+        let (dsack, blocks) = split_dsack(&seg.header.options.sack, ack, self.agreed.sack);
+        let (una, max) = (snd.una.max(ack), snd.max);
+        for block in blocks {
+            // R2018-9
+            let (left, right) = (block.left, block.right);
+            if left.after(una) && left.before(right) && right.before_eq(max) {
+                board.sack(left, right, &mut news, &mut told);
+            }
+        }
+        if acked > 0 {
+            self.release(ack, acked);
+        }
+        let duplicate = repeats && news.delivered == 0 && self.scaled_window(seg) == self.snd.wnd;
+        let delivered = news.delivered - settled.min(news.delivered);
+        if let Some(block) = dsack {
+            self.take_dsack(block);
+        }
+        if acked == 0 && if self.agreed.sack { delivered > 0 } else { duplicate } {
+            self.stats.dup_acks = self.stats.dup_acks.saturating_add(1);
+        }
+        Turn { prior, acked, duplicate, echo, dsack, news, delivered, cwnd_limited, rtt: None }
+    }
+
+    /// SND.UNA advances to `ack`, by `acked` (S-ACK-4).
+    fn release(&mut self, ack: SeqNum, acked: u32) {
+        self.soft_error = None;
+        let snd = &mut self.snd;
+        let octets = acked.min(snd.buffer.len());
+        // What is acknowledged beyond the data is the FIN.
+        snd.fin_acked |= acked > octets;
+        snd.buffer.release(octets);
+        snd.una = ack;
+        snd.nxt = snd.nxt.max(ack);
+        // Kept close, so that it stays comparable while the sequence space wraps.
+        snd.small_end = snd.small_end.max(ack);
+        snd.retries = 0;
+        snd.probes = 0;
+        if snd.urgent.is_some_and(|up| !up.after(ack)) {
+            snd.urgent = None;
+        }
+        self.stats.bytes_acked += u64::from(octets);
+    }
+
+    /// What the segment echoes of our clock, if it can be trusted: never a time ahead (R7323-13).
+    fn echo(&self, seg: &Segment) -> Option<Echo> {
+        let ts = seg.header.options.timestamps.filter(|_| self.agreed.timestamps)?;
+        Some(Echo { ecr: ts.ecr, offset: self.ts_offset })
+    }
+
+    fn take_dsack(&mut self, block: SackBlock) {
+        self.stats.dsacks = self.stats.dsacks.saturating_add(1);
+        let snd = &mut self.snd;
+        // A probe that was not needed says nothing of reordering.
+        if !snd.tlp.explains(block.right) && snd.recovery.on_dsack(block.left, block.right) {
+            snd.rack.on_dsack(snd.una, snd.nxt);
+        }
+    }
+
+    /// RFC 6298 3: the timeout takes one sample for each round trip, of the oldest segment that this ACK delivered; the
+    /// least round trip and the controller take each, of the newest. Segments that were sent twice give one only where the
+    /// timestamp tells which copy was answered (R6298-6).
+    fn take_round_trip(&mut self, now: Instant, turn: &mut Turn) {
+        let Some((oldest, newest)) = turn.news.measured() else { return };
+        let snd = &mut self.snd;
+        turn.rtt = Some(now - newest);
+        snd.rtt.note_least(now, now - newest);
+        snd.tlp.on_sample();
+        if snd.una.before_eq(snd.rtt_round) && !snd.rtt.is_backed_off() && snd.rtt.srtt().is_some() {
+            return;
+        }
+        snd.rtt.sample(now - oldest, &self.config);
+        snd.rtt_round = snd.nxt;
+    }
+
+    // ---- What it shows ----
+
+    /// RACK (RFC 8985 6.2 step 5).
+    pub(super) fn look_for_losses(&mut self, now: Instant) -> Found {
+        let rule = self.snd.rack.rule(now, self.reordering_window());
+        let SendHalf { board, rate, congestion, .. } = &mut self.snd;
+        let found = board.detect(&rule, &mut |sent, octets| {
+            congestion.on_lost(&rate.on_lost(now, sent, octets));
+        });
+        self.stats.bytes_lost += u64::from(found.octets);
+        match found.wait {
+            Some(wait) => self.timers.set(Timer::Reorder, now + wait),
+            None => self.timers.stop(Timer::Reorder),
+        }
+        found
+    }
+
+    /// Loss detection without SACK: the third duplicate ACK, and each partial one (RFC 5681 3.2, RFC 6582 3.2).
+    fn count_duplicate(&mut self, now: Instant, turn: &Turn) -> Found {
+        let SendHalf { board, rate, congestion, recovery, una, .. } = &mut self.snd;
+        let partial = turn.acked > 0 && recovery.is_fast() && !recovery.ends_at(*una);
+        if turn.acked > 0 {
+            recovery.clear_duplicates();
+            if recovery.is_open() {
+                board.clear_duplicates();
+            }
+        }
+        let mut found = Found::default();
+        if partial || (turn.duplicate && recovery.on_duplicate(*una)) {
+            found.octets = board.lose_head(false, &mut |sent, octets| {
+                congestion.on_lost(&rate.on_lost(now, sent, octets));
+            });
+            self.stats.bytes_lost += u64::from(found.octets);
+        }
+        found
+    }
+
+    /// How far reordering is waited for now.
+    pub(super) fn reordering_window(&self) -> Duration {
+        let snd = &self.snd;
+        let (least, srtt) = (snd.rtt.min_rtt().unwrap_or_default(), snd.rtt.srtt().unwrap_or_default());
+        snd.rack.window(!snd.recovery.is_open(), snd.board.sacked_segments(), least, srtt)
+    }
+
+    /// R5682-4, R5682-6: what the last loss or timeout did to the window is taken back where it was a mistake.
+    fn undo_if_spurious(&mut self, now: Instant, turn: &Turn) {
+        let snd = &mut self.snd;
+        let state = snd.recovery.state();
+        let evidence = Evidence {
+            una: snd.una,
+            advanced: turn.acked > 0,
+            duplicate: turn.duplicate,
+            echo: turn.echo,
+            news: &turn.news,
+            point: snd.board.position(snd.recovery.point()),
+            resent: snd.board.resent() > 0,
+            has_new: snd.has_unsent() && snd.usable_window() > 0,
+            sack: self.agreed.sack,
+        };
+        if !snd.recovery.is_spurious(&evidence) {
+            return;
+        }
+        snd.recovery.finish_undone();
+        snd.board.unmark();
+        snd.congestion.on_spurious(now);
+        self.stats.undos += 1;
+        if state == RecoveryState::Loss {
+            self.stats.spurious_timeouts += 1;
+        } else {
+            snd.rack.saw_reordering();
+        }
+        tracing::debug!(?state, cwnd = snd.congestion.cwnd(), "recovery undone: nothing was lost");
+    }
+
+    // ---- Where that leaves recovery ----
+
+    fn tell_controller(&mut self, now: Instant, turn: &Turn, found: &Found) {
+        let snd = &mut self.snd;
+        if turn.delivered == 0 && turn.acked == 0 && found.octets == 0 {
+            return;
+        }
+        let least = snd.rtt.min_rtt().unwrap_or_default();
+        let rate = snd.rate.sample(least);
+        snd.congestion.on_ack(&Ack {
+            acked: turn.acked,
+            delivered: turn.delivered,
+            lost: found.octets,
+            prior_flight: turn.prior.pipe,
+            flight: snd.board.pipe(),
+            una: snd.una,
+            nxt: snd.nxt,
+            cwnd_limited: turn.cwnd_limited,
+            recovery: !snd.recovery.is_open() || snd.has_holes(),
+            rtt: turn.rtt,
+            srtt: snd.rtt.srtt().unwrap_or_default(),
+            min_rtt: least,
+            rate,
+            ..Ack::new(now, turn.acked)
+        });
+    }
+
+    /// Ends recovery, begins it, or moves PRR on; whether this was a partial ACK of a recovery without SACK.
+    fn move_recovery(&mut self, now: Instant, turn: &Turn, found: &Found) -> bool {
+        let mss = self.full_segment();
+        let una = self.snd.una;
+        if self.snd.recovery.ends_at(una) {
+            self.end_recovery(now);
+        }
+        if self.snd.recovery.is_open() {
+            self.snd.recovery.keep_close(una);
+        }
+        self.react_to_losses(now, turn.prior, found);
+        let snd = &mut self.snd;
+        let mut delivered = turn.delivered;
+        if turn.duplicate && !self.agreed.sack {
+            let most = snd.recovery.duplicates_limit(mss, snd.nxt);
+            // R9937-2
+            let left = snd.recovery.prr().map_or(mss, |prr| prr.undelivered());
+            delivered += snd.board.duplicate(mss.min(left), most);
+        }
+        if snd.recovery.is_fast() && delivered > 0 {
+            let safe = turn.acked > 0 && found.octets == 0;
+            self.step_prr(delivered, safe);
+        }
+        turn.acked > 0 && !self.agreed.sack && self.snd.recovery.is_fast()
+    }
+
+    fn step_prr(&mut self, delivered: u32, safe: bool) {
+        let mss = self.full_segment();
+        let snd = &mut self.snd;
+        let (inflight, ssthresh) = (snd.board.pipe(), snd.congestion.ssthresh());
+        if let Some(prr) = snd.recovery.prr() {
+            prr.on_ack(&Step { delivered, inflight, ssthresh, mss, safe });
+        }
+    }
+
+    fn end_recovery(&mut self, now: Instant) {
+        let snd = &mut self.snd;
+        if snd.recovery.is_fast() {
+            snd.congestion.on_recovered(now, snd.flight_size());
+        }
+        snd.rack.on_recovered();
+        snd.recovery.finish();
+        snd.board.clear_duplicates();
+        tracing::debug!(una = snd.una.0, cwnd = snd.congestion.cwnd(), "recovery is over");
+    }
+
+    /// Losses start recovery (R6675-7), or, if what was sent again is lost, reduce the window once more (R8985-20).
+    fn react_to_losses(&mut self, now: Instant, prior: Prior, found: &Found) {
+        let snd = &mut self.snd;
+        let again = found.resent_at.is_some_and(|at| snd.recovery.is_new_signal(at));
+        let begins = snd.recovery.is_open() && snd.has_holes();
+        if !begins && (!again || snd.recovery.is_open()) {
+            return;
+        }
+        let flight = snd.congested_flight();
+        // RecoverFS (R9937-1)
+        let recover_fs = snd.nxt.distance_from(prior.una).saturating_sub(prior.sacked);
+        snd.congestion.on_congestion(&Congestion::new(now, flight, Signal::Loss));
+        snd.recovery.enter(now, snd.una, snd.nxt, recover_fs);
+        snd.tlp.forget();
+        self.stats.fast_retransmits += 1;
+        tracing::debug!(
+            flight,
+            lost = snd.board.held(),
+            ssthresh = snd.congestion.ssthresh(),
+            again,
+            "recovery"
+        );
+        self.ecn.on_reduction(self.snd.max);
+        self.timers.stop(Timer::Probe);
+        // R6675-11: the first retransmission restarts the timer, later ones do not.
+        self.arm_retransmit(now);
+    }
+
+    // ---- Timers ----
+
+    fn restart_timers(&mut self, now: Instant, advanced: bool, partial: bool) {
+        if !self.snd.is_outstanding() {
+            for timer in [Timer::Retransmit, Timer::UserTimeout, Timer::Probe, Timer::Reorder] {
+                self.timers.stop(timer);
+            }
+            if !self.snd.has_unsent() {
+                // Else a report of duplicates may still undo it.
+                self.snd.recovery.forget();
+            }
+            return;
+        }
+        if advanced {
+            if !partial || self.snd.recovery.takes_timer_restart() {
+                // R6298-8; in recovery without SACK only the first partial ACK does (R6582-4).
+                self.arm_retransmit(now);
+            }
+            self.arm_user_timeout(now);
+        }
+        self.arm_probe(now);
+    }
+
+    /// R8985-13, R8985-14: the tail loss probe is prepared for, or not any more.
+    pub(super) fn arm_probe(&mut self, now: Instant) {
+        let mss = self.full_segment();
+        let snd = &self.snd;
+        let wanted = self.agreed.sack
+            && snd.tlp.may_arm()
+            && snd.recovery.is_open()
+            && snd.board.sacked() == 0
+            && snd.board.pipe() > 0;
+        let Some(timeout) = self.timers.deadline(Timer::Retransmit).filter(|_| wanted) else {
+            self.timers.stop(Timer::Probe);
+            return;
+        };
+        // So little that the peer may hold its ACK back.
+        let lone = snd.board.pipe() < 2 * mss;
+        let at = now + Tlp::timeout(snd.rtt.srtt(), lone);
+        self.timers.set(Timer::Probe, at.min(timeout));
+    }
+
+    /// The reordering timer fired (R8985-11).
+    pub(super) fn on_reorder_timeout(&mut self, now: Instant) {
+        let snd = &self.snd;
+        let prior = Prior { una: snd.una, pipe: snd.board.pipe(), sacked: snd.board.sacked() };
+        let found = self.look_for_losses(now);
+        let was_fast = self.snd.recovery.is_fast();
+        self.react_to_losses(now, prior, &found);
+        if self.snd.recovery.is_fast() && !was_fast {
+            self.step_prr(0, false);
+        }
+    }
+
+    // ---- Figures ----
+
+    /// Octets per second at which data is to leave, where it is paced: as the controller says, or spread over the round
+    /// trip, at twice the window in slow start, so that it can double, and at 1.2 times it afterwards.
+    pub(super) fn pacing_rate(&self) -> Option<u64> {
+        let congestion = &self.snd.congestion;
+        match self.config.pacing {
+            Pacing::Off => None,
+            Pacing::Auto => congestion.pacing_rate(),
+            Pacing::On => congestion.pacing_rate().or_else(|| {
+                let srtt = self.snd.rtt.srtt()?.as_nanos().max(1);
+                let cwnd = self.snd.cwnd();
+                let percent = if cwnd < congestion.ssthresh() { 200 } else { 120 };
+                let rate = u128::from(cwnd) * percent * 10_000_000 / srtt;
+                Some(u64::try_from(rate).unwrap_or(u64::MAX))
+            }),
+        }
+    }
+
+    pub(super) fn recovery_state(&self) -> RecoveryState {
+        match self.snd.recovery.state() {
+            RecoveryState::Open if self.snd.board.sacked() > 0 => RecoveryState::Disorder,
+            state => state,
+        }
+    }
+}
+
+/// Whether the window, not the application or the peer, bounded the flight: slow start may double; avoidance grows only on
+/// a full window (R5681-16).
+fn is_cwnd_limited(snd: &SendHalf, mss: u32) -> bool {
+    let cwnd = snd.congestion.cwnd();
+    let used = if cwnd < snd.congestion.ssthresh() {
+        2 * u64::from(snd.flight_peak)
+    } else {
+        u64::from(snd.flight_peak) + u64::from(mss)
+    };
+    used >= u64::from(cwnd)
+}
+
+/// The duplicate that the first block reports, and the blocks behind it: it lies below the ACK, or inside the second block
+/// (R2883-4).
+fn split_dsack(blocks: &[SackBlock], ack: SeqNum, agreed: bool) -> (Option<SackBlock>, &[SackBlock]) {
+    match blocks {
+        _ if !agreed => (None, &[]),
+        [first, rest @ ..]
+            if first.left.before(first.right)
+                && (first.right.before_eq(ack)
+                    || rest.first().is_some_and(|second| {
+                        !first.left.before(second.left) && !first.right.after(second.right)
+                    })) =>
+        {
+            (Some(*first), rest)
+        }
+        _ => (None, blocks),
+    }
+}
