@@ -49,8 +49,10 @@ pub(crate) struct Cubic {
     /// A timeout's losses are being repaired.
     repairing: bool,
     hystart: HyStart,
-    prior: Option<Prior>,
+    prior: Option<Box<Prior>>,
 }
+
+const _: () = assert!(size_of::<Cubic>() <= 176, "it is part of each idle connection");
 
 impl Cubic {
     pub(crate) fn new(mss: u32) -> Self {
@@ -116,14 +118,14 @@ impl Cubic {
 
     /// What congestion does to all but the window, by `size`, what was outstanding (RFC 9438 4.6, 4.7).
     fn lower_threshold(&mut self, size: u32) {
-        self.prior = Some(Prior {
+        self.prior = Some(Box::new(Prior {
             cwnd: self.cwnd,
             ssthresh: self.ssthresh,
             w_max: self.w_max,
             cwnd_prior: self.cwnd_prior,
             epoch: self.epoch,
             from_here: self.from_here,
-        });
+        }));
         self.ssthresh = curve::beta(size);
         self.cwnd_prior = self.cwnd;
         // Fast convergence: a window that did not come back to its last height leaves room to newcomers.
