@@ -32,6 +32,13 @@ struct Newest {
     state: SentState,
 }
 
+impl Newest {
+    /// By when it left; of what left at once, by its place.
+    fn order(&self) -> (Instant, u64, u32) {
+        (self.sent_at, self.state.delivered, self.state.tx_in_flight)
+    }
+}
+
 /// Counters of what was delivered, and when (draft 3.1.1).
 #[derive(Debug, Default)]
 pub(crate) struct DeliveryRate {
@@ -42,7 +49,10 @@ pub(crate) struct DeliveryRate {
     first_sent_at: Instant,
     /// Once this much is delivered, samples are of the path again and not of the application; 0 if they are.
     app_limited_until: u64,
-    newest: Option<Newest>,
+    /// Kept from ACK to ACK for its memory.
+    newest: Option<Box<Newest>>,
+    /// The current ACK has set `newest`.
+    fresh: bool,
     /// The last rate that was not the application's.
     rate: u64,
 }
@@ -69,13 +79,13 @@ impl DeliveryRate {
     pub(crate) fn on_delivered(&mut self, now: Instant, sent_at: Instant, sent: &SentState, octets: u32) {
         self.delivered += u64::from(octets);
         self.delivered_at = now;
-        let newer = self.newest.is_none_or(|newest| {
-            (sent_at, sent.delivered, sent.tx_in_flight)
-                >= (newest.sent_at, newest.state.delivered, newest.state.tx_in_flight)
-        });
-        if newer {
-            self.newest = Some(Newest { sent_at, state: *sent });
+        let delivery = Newest { sent_at, state: *sent };
+        match &mut self.newest {
+            Some(newest) if self.fresh && newest.order() > delivery.order() => {}
+            Some(newest) => **newest = delivery,
+            None => self.newest = Some(Box::new(delivery)),
         }
+        self.fresh = true;
     }
 
     /// `octets` of a transmission are lost.
@@ -97,7 +107,10 @@ impl DeliveryRate {
         if self.delivered > self.app_limited_until {
             self.app_limited_until = 0;
         }
-        let Newest { sent_at, state } = self.newest.take()?;
+        if !core::mem::take(&mut self.fresh) {
+            return None;
+        }
+        let Newest { sent_at, state } = **self.newest.as_ref()?;
         self.first_sent_at = self.first_sent_at.max(sent_at);
         // ACKs may come compressed, and sending may stall: the slower of the two is the path's.
         let interval = (sent_at - state.first_sent_at).max(self.delivered_at - state.delivered_at);
