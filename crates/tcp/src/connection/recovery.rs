@@ -312,9 +312,8 @@ impl Connection {
 
     fn end_recovery(&mut self, now: Instant) {
         let snd = &mut self.snd;
-        if snd.recovery.is_fast() {
-            snd.congestion.on_recovered(now, snd.flight_size());
-        }
+        // After a timeout too: BBR's window comes back (RBBR-9), and CUBIC's slow start counts whole ACKs again.
+        snd.congestion.on_recovered(now, snd.flight_size());
         snd.rack.on_recovered();
         snd.recovery.finish();
         snd.board.clear_duplicates();
