@@ -111,7 +111,7 @@ impl Scoreboard {
     }
 
     fn detect_resends(&mut self, rule: &Rule, found: &mut Found, told: &mut impl FnMut(&SentState, u32)) {
-        while let Some((start, resend)) = self.oldest_resend() {
+        while let Some((end, resend)) = self.oldest_resend() {
             let (newest_at, newest_end) = rule.newest;
             let overtaken =
                 resend.sent_at < newest_at || (resend.sent_at == newest_at && newest_end > resend.nxt);
@@ -123,7 +123,7 @@ impl Scoreboard {
                 found.wait = found.wait.max(Some(remaining));
                 return;
             }
-            let octets = self.lose_resend(start, &resend, told);
+            let octets = self.lose_resend(end, &resend, told);
             if octets > 0 {
                 found.octets += octets;
                 found.resent_at = found.resent_at.max(Some(resend.sent_at));
@@ -131,12 +131,12 @@ impl Scoreboard {
         }
     }
 
-    /// The copy in flight that left first; stale entries before it are dropped.
+    /// The end and the copy in flight that left first; stale entries before it are dropped.
     fn oldest_resend(&mut self) -> Option<(u64, Resend)> {
         let Repairs { resends, order, .. } = self.repairs.as_deref_mut()?;
-        while let Some((start, serial)) = order.front() {
-            match resends.get(start) {
-                Some(resend) if resend.serial == *serial => return Some((*start, *resend)),
+        while let Some((end, serial)) = order.front() {
+            match resends.get(end) {
+                Some(resend) if resend.serial == *serial => return Some((*end, *resend)),
                 _ => order.pop_front(),
             };
         }
@@ -160,15 +160,15 @@ impl Scoreboard {
         octets
     }
 
-    /// The copy of the segment at `start` is lost as well. Says how many octets that adds to the losses.
-    fn lose_resend(&mut self, start: u64, resend: &Resend, told: &mut impl FnMut(&SentState, u32)) -> u32 {
-        let at = self.find(start);
+    /// The copy of the segment that ends at `end` is lost as well. Says how many octets that adds to the losses.
+    fn lose_resend(&mut self, end: u64, resend: &Resend, told: &mut impl FnMut(&SentState, u32)) -> u32 {
+        let at = self.find(end - 1);
         let Some(repairs) = &mut self.repairs else { return 0 };
         if repairs.order.front().is_some_and(|(_, serial)| *serial == resend.serial) {
             repairs.order.pop_front();
         }
         let Some(run) = self.runs.get_mut(at) else { return 0 };
-        let index = run.index(start);
+        let index = run.index(end - 1);
         let (bit, octets) = (1 << index, run.len(index));
         if run.resent & bit == 0 {
             return 0;
@@ -180,7 +180,7 @@ impl Scoreboard {
             repairs.lost += octets;
         }
         repairs.held += octets;
-        repairs.holes_from = repairs.holes_from.min(start);
+        repairs.holes_from = repairs.holes_from.min(run.bounds(index).start);
         told(&resend.sent, octets);
         octets
     }
@@ -189,12 +189,12 @@ impl Scoreboard {
     /// says so (R8985-12, R6582-3).
     pub(crate) fn lose_head(&mut self, copy: bool, told: &mut impl FnMut(&SentState, u32)) -> u32 {
         let Some(run) = self.runs.front() else { return 0 };
-        let start = run.start;
+        let end = run.bounds(0).end;
         if run.resent & 1 == 0 {
             return self.lose(0, 1 & !run.sacked & !run.lost, told);
         }
-        let resend = self.repairs.as_ref().and_then(|repairs| repairs.resends.get(&start)).copied();
-        resend.filter(|_| copy).map_or(0, |resend| self.lose_resend(start, &resend, told))
+        let resend = self.repairs.as_ref().and_then(|repairs| repairs.resends.get(&end)).copied();
+        resend.filter(|_| copy).map_or(0, |resend| self.lose_resend(end, &resend, told))
     }
 
     /// The retransmission timer fired: the first segment is lost, and what left at or before `since` and was not
@@ -214,8 +214,8 @@ impl Scoreboard {
             let bits = run.all() & !run.sacked & !run.lost & !run.resent;
             self.lose(at, bits, told);
         }
-        while let Some((start, resend)) = self.oldest_resend().filter(|(_, resend)| resend.sent_at <= since) {
-            self.lose_resend(start, &resend, told);
+        while let Some((end, resend)) = self.oldest_resend().filter(|(_, resend)| resend.sent_at <= since) {
+            self.lose_resend(end, &resend, told);
         }
         if let Some(repairs) = &mut self.repairs {
             repairs.judged = self.una;

@@ -42,7 +42,7 @@ struct Resend {
 struct Repairs {
     /// Disjoint ranges of whole segments that are SACKed, start to end.
     ranges: BTreeMap<u64, u64>,
-    /// The last copies of what was sent again, by the segment's start.
+    /// The last copies of what was sent again, by the segment's end: its start moves when it is acknowledged in part.
     resends: BTreeMap<u64, Resend>,
     /// The same in the order of sending; an entry whose serial is not current is stale.
     order: VecDeque<(u64, u32)>,
@@ -228,7 +228,7 @@ impl Scoreboard {
                 break;
             }
             for index in ones(run.within(at, end) & !run.sacked) {
-                let (bit, start) = (1 << index, run.bounds(index).start);
+                let (bit, end) = (1 << index, run.bounds(index).end);
                 let octets = run.len(index);
                 if run.resent & bit == 0 {
                     repairs.resent += octets;
@@ -240,8 +240,8 @@ impl Scoreboard {
                 run.ever |= bit;
                 repairs.serial = repairs.serial.wrapping_add(1);
                 let serial = repairs.serial;
-                repairs.resends.insert(start, Resend { sent_at: now, sent, nxt: self.nxt, serial });
-                repairs.order.push_back((start, serial));
+                repairs.resends.insert(end, Resend { sent_at: now, sent, nxt: self.nxt, serial });
+                repairs.order.push_back((end, serial));
             }
         }
     }
@@ -296,10 +296,6 @@ impl Scoreboard {
                 repairs.lost -= of(run.lost);
                 repairs.held -= of(run.lost & !run.resent);
                 repairs.resent -= of(run.resent);
-                if let Some(resend) = repairs.resends.remove(&start) {
-                    repairs.resends.insert(to, resend);
-                    repairs.order.push_front((to, resend.serial));
-                }
             }
         }
         if let Some(run) = self.runs.front_mut() {
@@ -349,7 +345,7 @@ impl Scoreboard {
         }
         for index in ones(bits & run.ever) {
             let bounds = run.bounds(index);
-            let resend = self.repairs.as_mut().and_then(|repairs| repairs.resends.remove(&bounds.start));
+            let resend = self.repairs.as_mut().and_then(|repairs| repairs.resends.remove(&bounds.end));
             match resend {
                 Some(resend) => {
                     news.add_resent(resend.sent_at, bounds.end);
