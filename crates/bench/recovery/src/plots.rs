@@ -99,7 +99,7 @@ fn panel(area: &Canvas<'_>, unit: &str, series: &[Series]) -> Result<(), Box<dyn
         .margin_right(24)
         .x_label_area_size(36)
         .y_label_area_size(64)
-        .build_cartesian_2d(0.0..LENGTH.as_secs_f64(), 0.0..top * 1.25)?;
+        .build_cartesian_2d(0.0..LENGTH.as_secs_f64(), 0.0..top * 1.5)?;
     let text = ("sans-serif", 13).into_font().color(&INK);
     chart
         .configure_mesh()
@@ -114,7 +114,7 @@ fn panel(area: &Canvas<'_>, unit: &str, series: &[Series]) -> Result<(), Box<dyn
         .x_label_formatter(&|seconds| format!("{seconds:.0}"))
         .y_label_formatter(&|value| format!("{value:.0}"))
         .draw()?;
-    for Series { name, colour, points } in series {
+    for Series { name, colour, points } in series.iter().filter(|series| !series.points.is_empty()) {
         let colour = *colour;
         // No line where nothing was measured: while losses are repaired, no round trip is.
         for run in points.chunk_by(|before, after| after.0 - before.0 < GAP) {
