@@ -14,11 +14,7 @@ mod choice;
 mod cubic;
 mod hystart;
 mod new_reno;
-#[cfg(test)]
-mod path;
 mod signals;
-#[cfg(test)]
-mod suite;
 #[cfg(test)]
 mod tests;
 

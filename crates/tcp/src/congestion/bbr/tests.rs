@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{Bbr, Phase, UNBOUNDED};
-use crate::congestion::path::{M, Path};
+use crate::congestion::tests::path::{M, Path};
 use crate::congestion::{Congestion, Controller, Signal};
 use crate::time::Instant;
 

@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 
 use netstack_wire::SeqNum;
 
-use super::{Ack, Congestion, Controller, Signal};
+use crate::congestion::{Ack, Congestion, Controller, Signal};
 use crate::send::pacing::Pacer;
 use crate::send::rate::{DeliveryRate, SentState};
 use crate::time::Instant;
 
-pub(super) const M: u32 = 1_448;
+pub(in crate::congestion) const M: u32 = 1_448;
 
 /// Segments delivered behind one that is missing until it counts as lost.
 const REORDERING: u64 = 3;
@@ -25,25 +25,25 @@ struct Sent {
 
 /// The path, and what it did.
 #[derive(Debug)]
-pub(super) struct Path<C> {
-    pub(super) controller: C,
+pub(in crate::congestion) struct Path<C> {
+    pub(in crate::congestion) controller: C,
     /// Octets per second that the bottleneck takes.
-    pub(super) rate: u64,
-    pub(super) rtt: Duration,
+    pub(in crate::congestion) rate: u64,
+    pub(in crate::congestion) rtt: Duration,
     /// Octets that wait at most.
-    pub(super) queue: u64,
+    pub(in crate::congestion) queue: u64,
     /// Of a million segments this many are lost at random.
-    pub(super) loss: u64,
+    pub(in crate::congestion) loss: u64,
     /// The application has something to send.
-    pub(super) busy: bool,
-    pub(super) now: Instant,
-    pub(super) min_rtt: Duration,
-    pub(super) last_rtt: Duration,
-    pub(super) flight: u32,
-    pub(super) delivered: u64,
-    pub(super) lost: u64,
+    pub(in crate::congestion) busy: bool,
+    pub(in crate::congestion) now: Instant,
+    pub(in crate::congestion) min_rtt: Duration,
+    pub(in crate::congestion) last_rtt: Duration,
+    pub(in crate::congestion) flight: u32,
+    pub(in crate::congestion) delivered: u64,
+    pub(in crate::congestion) lost: u64,
     /// When the controller was in which phase first.
-    pub(super) phases: Vec<(Instant, &'static str)>,
+    pub(in crate::congestion) phases: Vec<(Instant, &'static str)>,
     srtt: Duration,
     free_at: Instant,
     pacer: Pacer,
@@ -58,7 +58,7 @@ pub(super) struct Path<C> {
 }
 
 impl<C: Controller> Path<C> {
-    pub(super) fn new(mut controller: C, mbit: u64, rtt_ms: u64, bdp_percent: u64) -> Self {
+    pub(in crate::congestion) fn new(mut controller: C, mbit: u64, rtt_ms: u64, bdp_percent: u64) -> Self {
         controller.start(M, false);
         let (rate, rtt) = (mbit * 125_000, Duration::from_millis(rtt_ms));
         let now = Instant::from_nanos(1_000_000_000);
@@ -89,18 +89,18 @@ impl<C: Controller> Path<C> {
         }
     }
 
-    pub(super) fn bdp(&self) -> u64 {
+    pub(in crate::congestion) fn bdp(&self) -> u64 {
         (u128::from(self.rate) * self.rtt.as_nanos() / 1_000_000_000) as u64
     }
 
     /// Lets `time` pass.
-    pub(super) fn run(&mut self, time: Duration) {
+    pub(in crate::congestion) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         self.run_until(|path| path.now >= end, end);
     }
 
     /// Until `done` says so, or `limit`.
-    pub(super) fn run_until(&mut self, done: impl Fn(&Self) -> bool, limit: Instant) {
+    pub(in crate::congestion) fn run_until(&mut self, done: impl Fn(&Self) -> bool, limit: Instant) {
         self.send();
         while !done(self) {
             let ack = self.acks.front().map(|(at, _)| *at);
@@ -118,7 +118,7 @@ impl<C: Controller> Path<C> {
     }
 
     /// The time and the octets delivered since `then` as a share of what the bottleneck can do, in percent.
-    pub(super) fn share_since(&self, then: (Instant, u64)) -> u64 {
+    pub(in crate::congestion) fn share_since(&self, then: (Instant, u64)) -> u64 {
         let possible = u128::from(self.rate) * (self.now - then.0).as_nanos() / 1_000_000_000;
         (u128::from(self.delivered - then.1) * 100 / possible.max(1)) as u64
     }

@@ -1,6 +1,8 @@
 //! NewReno by tables.
 
-use super::{Ack, Algorithm, Congestion, CongestionControl, Controller, NewReno, Signal, initial_window};
+use crate::congestion::{
+    Ack, Algorithm, Congestion, CongestionControl, Controller, NewReno, Signal, initial_window,
+};
 use crate::time::Instant;
 
 const M: u32 = 1_000;

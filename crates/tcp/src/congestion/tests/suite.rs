@@ -7,7 +7,9 @@ use netstack_wire::SeqNum;
 use proptest::prelude::*;
 
 use super::path::{M, Path};
-use super::{Ack, Algorithm, Congestion, CongestionControl, Controller, Lost, RateSample, Signal};
+use crate::congestion::{
+    Ack, Algorithm, Bbr, Congestion, CongestionControl, Controller, Cubic, Lost, NewReno, RateSample, Signal,
+};
 use crate::time::Instant;
 
 /// A window that never changes.
@@ -246,9 +248,9 @@ fn a_link_is_filled() {
     // The path of these tests has no PRR: a window that is halved at once costs a little more than it would.
     for (queue, cubic, reno, bbr) in [(100, 95, 93, 93), (10, 75, 60, 88)] {
         let shares = [
-            (share(super::Cubic::new(M), queue), cubic),
-            (share(super::NewReno::new(M), queue), reno),
-            (share(super::Bbr::new(M, 7), queue), bbr),
+            (share(Cubic::new(M), queue), cubic),
+            (share(NewReno::new(M), queue), reno),
+            (share(Bbr::new(M, 7), queue), bbr),
         ];
         assert!(shares.iter().all(|(is, least)| is >= least), "queue {queue}: {shares:?}");
         let fixed = share(Fixed(0), queue);

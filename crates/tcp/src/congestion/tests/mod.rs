@@ -1,0 +1,5 @@
+//! What every controller keeps, NewReno by tables, and the path that the controllers' tests share.
+
+mod new_reno;
+pub(super) mod path;
+mod suite;
