@@ -27,10 +27,11 @@ const BARE_LIMIT: Duration = Duration::from_secs(600);
 const ECHOED: usize = 64 << 10;
 const ECHOED_LITTLE: usize = 1 << 10;
 
-/// Bytes of a buffer where there are 10,000 connections, for the stacks that allocate them at once.
+/// Bytes of a buffer where there are 10,000 connections, for the other stacks: some allocate them at once.
 const SMALL_BUFFER: usize = 16 << 10;
 
-/// Bytes of a buffer elsewhere, as this stack's are by default.
+/// Bytes of a buffer elsewhere: the same for all but the kernel, whose buffers size themselves. So would this stack's, unless
+/// told otherwise.
 const BUFFER: usize = 1 << 20;
 
 /// All that measuring needs.
@@ -114,7 +115,7 @@ impl Bench {
             service: job.service(),
             connections: job.connections(self.scale),
             workers: self.workers,
-            buffer: if job == Job::Memory { SMALL_BUFFER } else { BUFFER },
+            buffer: if job == Job::Memory && candidate.package().is_some() { SMALL_BUFFER } else { BUFFER },
         };
         let launch = candidate.launch(&self.own, &self.programs, &args);
         launch.ok_or_else(|| io::Error::other("could not be built"))

@@ -96,7 +96,7 @@ pub(super) fn kernel(args: &OwnArgs) -> Result<(), Box<dyn Error>> {
 pub(super) fn stack(args: &OwnArgs) -> Result<(), Box<dyn Error>> {
     let server = &args.server;
     let mut tcp = TcpConfig::new();
-    tcp.congestion(args.congestion.control());
+    tcp.congestion(args.congestion.control()).recv_buffer(server.buffer).send_buffer(server.buffer);
     let runtime = server.runtime()?;
     runtime.block_on(async {
         let device = tun(args).await?;

@@ -6,7 +6,7 @@ use netstack_wire::tcp::{TcpFlags, TcpHeader};
 /// Payload of a segment at an MTU of 1,500 bytes, without options.
 pub(super) const MSS: u16 = 1460;
 
-/// The window that is advertised, in units of `1 << SHIFT`: 1 MiB, as this stack's buffers have by default.
+/// The window that is advertised, in units of `1 << SHIFT`: 1 MiB, as the stacks' buffers hold.
 const WINDOW: u16 = 1 << 13;
 const SHIFT: u8 = 7;
 
