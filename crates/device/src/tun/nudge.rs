@@ -31,9 +31,9 @@ impl Nudge {
         self.sleeps.store(true, Relaxed);
     }
 
-    /// The reader looks into the queue. True if it slept.
+    /// The reader looks into the queue. True if it slept and writers have woken it.
     pub(super) fn awake(&self) -> bool {
-        self.sleeps.swap(false, Relaxed)
+        self.sleeps.swap(false, Relaxed) && self.writes.load(Relaxed) >= WRITES
     }
 
     /// Somebody wrote a frame.

@@ -21,7 +21,8 @@ use crate::backoff::Backoff;
 use crate::counters::Counters;
 use crate::queue::gone;
 use crate::{
-    Capabilities, DeviceCounters, Meta, RxBatch, RxFrame, RxQueue, SendError, Turn, TxFrame, TxQueue,
+    Capabilities, DeviceCounters, Meta, Offloads, RxBatch, RxFrame, RxQueue, SendError, Turn, TxFrame,
+    TxQueue,
 };
 
 /// No read may be cut short, whatever the MTU has been raised to: the longest packet with its header.
@@ -57,6 +58,8 @@ pub(super) struct TunRx {
     headers: bool,
     buffers: Buffers,
     nudge: Arc<Nudge>,
+    /// Writers have woken us: read until the kernel has nothing, whatever epoll has said.
+    look: bool,
     backoff: Backoff,
     counters: Arc<Counters>,
     /// A fatal error that came behind frames.
@@ -72,7 +75,7 @@ impl TunRx {
     ) -> io::Result<Self> {
         let removal = Some(removal(&tun)?);
         let (buffers, backoff) = (Buffers::new(READ_SIZE), Backoff::default());
-        Ok(Self { tun, removal, headers, buffers, nudge, backoff, counters, ended: None })
+        Ok(Self { tun, removal, headers, buffers, nudge, look: false, backoff, counters, ended: None })
     }
 
     /// Whether an idle device is still there; ready with the error if it is not.
@@ -92,13 +95,17 @@ impl TunRx {
     }
 
     /// One packet; `None` for one that contradicts its header. `tokio-tun`'s `poll_read` and not its `recv`, which is not
-    /// counted in the task's budget. To `look` is to ask the kernel even where epoll has not said that there is anything.
-    fn poll_read(&mut self, cx: &mut Context<'_>, look: bool) -> Poll<io::Result<Option<(Bytes, Meta)>>> {
+    /// counted in the task's budget; but for a reader whom writers have woken, for whom epoll has not said that there
+    /// is anything.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<(Bytes, Meta)>>> {
         let mut buf = ReadBuf::new(self.buffers.read_buf());
-        match look.then(|| self.tun.try_recv(buf.initialize_unfilled())) {
+        match self.look.then(|| self.tun.try_recv(buf.initialize_unfilled())) {
             Some(Ok(len)) => buf.set_filled(len),
             Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
-            _ => ready!(Pin::new(&mut self.tun).poll_read(cx, &mut buf))?,
+            _ => {
+                self.look = false;
+                ready!(Pin::new(&mut self.tun).poll_read(cx, &mut buf))?;
+            }
         }
         let len = buf.filled().len();
         if len == 0 {
@@ -124,10 +131,10 @@ impl RxQueue for TunRx {
             return Poll::Ready(Err(error));
         }
         let before = batch.len();
-        let mut look = self.nudge.awake();
+        self.look |= self.nudge.awake();
         while !batch.is_full() {
             let read = match self.backoff.poll(cx) {
-                Poll::Ready(()) => self.poll_read(cx, std::mem::take(&mut look)),
+                Poll::Ready(()) => self.poll_read(cx),
                 Poll::Pending => Poll::Pending,
             };
             match read {
@@ -190,9 +197,12 @@ impl TunTx {
         Self { name, writers, caps, headers, segment_in_software: AtomicBool::new(false), counters }
     }
 
-    /// Whether the frame is for us to finish first.
-    fn is_refused(&self, meta: Meta) -> bool {
-        !self.caps.tx.accept(meta) || (meta.gso.is_some() && self.segment_in_software.load(Relaxed))
+    /// What may be left to the kernel as of now.
+    fn offloads(&self) -> Offloads {
+        match self.segment_in_software.load(Relaxed) {
+            true => Offloads { checksum: self.caps.tx.checksum, ..Offloads::NONE },
+            false => self.caps.tx,
+        }
     }
 
     /// Some kernels take the flags and refuse the frames: from here on super-segments are cut before they come here.
@@ -239,11 +249,11 @@ impl fmt::Debug for TunTx {
 
 impl TxQueue for TunTx {
     fn capabilities(&self) -> Capabilities {
-        self.caps.clone()
+        Capabilities { tx: self.offloads(), ..self.caps.clone() }
     }
 
     fn try_send(&self, frame: TxFrame<'_>, _: &mut Turn) -> Result<(), SendError> {
-        if self.is_refused(frame.meta) {
+        if !self.offloads().accept(frame.meta) {
             Counters::add(&self.counters.tx_offload_refused, 1);
             return Err(SendError::Offload);
         }

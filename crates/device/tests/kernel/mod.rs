@@ -1,5 +1,6 @@
 //! The cases, run one after another on one runtime.
 
+mod fast;
 mod queues;
 
 use std::future::{Future, poll_fn};
@@ -67,6 +68,11 @@ pub(crate) fn run() {
         );
         run("link removed, several queues", Box::pin(queues::a_removed_link_ends_every_queue(offload)));
     }
+    for offload in [OffloadMode::Off, OffloadMode::Require] {
+        run("a woken reader", Box::pin(fast::a_woken_reader_reads_until_nothing_is_left(offload)));
+    }
+    run("a refused super-segment", Box::pin(fast::a_refused_super_segment_ends_the_offer_of_them()));
+    run("plain after offload", Box::pin(fast::plain_mode_gives_plain_frames_after_a_user_with_offload()));
     run("several queues of a device with one", Box::pin(queues::a_single_queue_device_has_no_more()));
     run("bad configurations", Box::pin(bad_configurations_are_refused_before_the_kernel_is_asked()));
 }
