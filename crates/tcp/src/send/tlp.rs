@@ -8,8 +8,9 @@ use netstack_wire::SeqNum;
 use super::scoreboard::Echo;
 use crate::time::Instant;
 
-/// How long the peer may hold back its ACK of a lone segment (TLP.max_ack_delay): what common receivers wait, and a bit.
-const MAX_ACK_DELAY: Duration = Duration::from_millis(60);
+/// How long the peer may hold back its ACK of a lone segment (TLP.max_ack_delay): what common receivers wait. The second
+/// round trip of the timeout is margin enough.
+const MAX_ACK_DELAY: Duration = Duration::from_millis(40);
 
 /// The least wait: below it a busy peer is not slow.
 const MIN_PTO: Duration = Duration::from_millis(10);

@@ -245,7 +245,7 @@ fn only_progress_gives_a_sample_and_a_forged_echo_gives_none() {
     // req: R7323-13
     let mut script = Script::established(&config());
     script.write(10);
-    script.advance_ms(250);
+    script.advance_ms(240);
     assert_eq!(text_sent(&mut script).len(), 2, "sent twice: only timestamps can tell");
     let before = script.connection.info();
     script.inject(". 1:1(0) ack 1 <ts 1002000 1>");

@@ -21,7 +21,7 @@ fn a_lone_segment_leaves_the_peer_time_to_hold_back_its_ack() {
     let mut script = in_flight(1);
     let sent = script.now();
     script.advance_ms(299);
-    script.expect_after(sent, ms(260), &format!("P. {}:{}({M}) ack 1", at(0), at(1)));
+    script.expect_after(sent, ms(240), &format!("P. {}:{}({M}) ack 1", at(0), at(1)));
 }
 
 #[test]
