@@ -383,11 +383,14 @@ impl Connection {
 
     /// What holds whenever nothing more is to be transmitted: what waits has a timer that brings it forward.
     fn check_progress(&self) {
-        let waits = self.state.sends_text() && (self.snd.is_outstanding() || self.snd.has_unsent());
-        debug_assert!(
-            !waits || self.timers.is_armed(Timer::Retransmit) || self.timers.is_armed(Timer::Persist),
-            "nothing would ever send what waits"
-        );
+        let outstanding = self.snd.is_outstanding();
+        let waits = self.state.sends_text() && (outstanding || self.snd.has_unsent());
+        let wakes = |timer| self.timers.is_armed(timer);
+        let wakes = wakes(Timer::Retransmit)
+            || wakes(Timer::Persist)
+            // The first batch after a pause may wait for the pacer alone.
+            || (!outstanding && wakes(Timer::Pacing));
+        debug_assert!(!waits || wakes, "nothing would ever send what waits");
     }
 
     /// What holds after every input (design: invariants of the core).
