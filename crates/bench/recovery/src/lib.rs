@@ -1,6 +1,6 @@
 //! What loss recovery and congestion control reach over simulated links, as a table with floors and as plots.
 //!
-//! A [`Row`](rows::Row) is one link with one controller; it runs once per seed on the event heap of `netstack-sim`, in virtual
+//! A [`Row`] is one link with one controller; it runs once per seed on the event heap of `netstack-sim`, in virtual
 //! time, and the medians are held against its floors. The package is apart from the other benchmarks because it needs neither a
 //! runtime nor a device, and builds in a fraction of their time:
 //!
