@@ -1,21 +1,28 @@
 //! The byte budget: what all buffers of a stack may hold together.
 //!
 //! One atomic counter, charged in units of 4 KiB: a charge per buffer covers what it holds, and only what
-//! passes a unit touches the counter. As the budget fills, ever more is asked for: windows open less, writers wait, windows
-//! stop opening, what came out of order is given up, new connections are refused. What a peer was promised room for is
+//! passes a unit touches the counter. As the budget fills, ever more is asked for: windows and writers get less, what came
+//! out of order is given up, new connections are refused. What a peer was promised room for is
 //! still taken, up to twice the budget; past that it is dropped unacknowledged, and the peer sends it again. Throughout,
 //! each connection may hold [`LEAST`] bytes each way, so that each comes forward.
 //!
+//! Windows and writers alike get a share of what is left, the same for each: a quarter at first, and less of it the less is
+//! left, so that many connections may stall for good before others are down to the least. Both share three quarters of the
+//! budget; an eighth is kept for what is received and an eighth for what is written, so that neither starves the other: a relay
+//! that is full of what it received is drained by its writers. A writer past its share waits for acknowledgements of its own
+//! bytes, never for another connection.
+//!
 //! A window is a promise, and stays one when the budget fills up. So a connection begins with a small one, out of a pool
 //! that is never larger than the budget, and earns more as its reader takes data: many connections that nobody reads cannot
-//! fill more than was left.
+//! fill more than was left. A connection that stays quiet gives its part of the pool back.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use crate::lane::{Waiter, Waiters, lock};
+use netstack_tcp::Instant;
+
+use crate::lane::lock;
 
 /// Bytes that are charged together.
 const UNIT: usize = 4096;
@@ -23,30 +30,19 @@ const UNIT: usize = 4096;
 /// What a connection may hold in each direction, however little is left.
 pub(crate) const LEAST: usize = 4096;
 
-/// Bytes that one woken writer is expected to take.
-const PORTION: usize = 64 * 1024;
-
 /// The window that a connection begins with, if the pool allows it.
 const FIRST_WINDOW: usize = 64 * 1024;
+
+/// First windows are counted by the period in which they were promised, and no longer than the one after it.
+const PERIOD: Duration = Duration::from_secs(15);
 
 /// The default: far more than ordinary use takes, less than a server's memory.
 pub(crate) const DEFAULT: usize = 1 << 30;
 
-/// A place in the queue of lanes whose writers wait for bytes to come free.
-pub(crate) type Ticket = NonZeroU64;
-
-/// What a lane may take from its writer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Allowance {
-    pub(crate) bytes: usize,
-    /// The lane's turn has come; else these are bytes that it may always have, and it keeps its place.
-    pub(crate) in_turn: bool,
-}
-
 /// What has changed about the budget since somebody looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Writers wait from here on.
+    /// What both directions share is used up.
     Pressed,
     /// What came out of order is to be given up.
     Strained,
@@ -59,57 +55,92 @@ pub(crate) enum Change {
 pub(crate) enum Promise {
     #[default]
     None,
-    Made(u32),
+    /// So many KiB, in this period.
+    Made {
+        kib: u8,
+        period: u16,
+    },
     Earned,
+}
+
+/// First windows of connections whose readers have not earned more.
+#[derive(Debug, Default)]
+struct Pool {
+    period: u16,
+    /// Bytes promised in this period, and in the one before.
+    promised: [usize; 2],
+}
+
+impl Pool {
+    fn advance(&mut self, period: u16) {
+        self.promised = match period.wrapping_sub(self.period) {
+            0 => return,
+            1 => [0, self.promised[0]],
+            _ => [0, 0],
+        };
+        self.period = period;
+    }
+
+    /// Counts `bytes` of `period` no more.
+    fn forget(&mut self, bytes: usize, period: u16) {
+        let age = usize::from(self.period.wrapping_sub(period));
+        if let Some(promised) = self.promised.get_mut(age) {
+            *promised = promised.saturating_sub(bytes);
+        }
+    }
+}
+
+/// A counter in a cache line of its own: many cores write to it.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Counter(AtomicUsize);
+
+impl Counter {
+    fn get(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+
+    fn change(&self, old: u32, new: u32) {
+        if new > old {
+            self.0.fetch_add((new - old) as usize * UNIT, Relaxed);
+        } else if new < old {
+            self.0.fetch_sub((old - new) as usize * UNIT, Relaxed);
+        }
+    }
 }
 
 /// The budget of one stack.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: usize,
-    used: AtomicUsize,
-    /// First windows of connections whose readers have not earned more.
-    promised: AtomicUsize,
     pressed: AtomicBool,
     strained: AtomicBool,
-    /// Lanes in `queue`, to be read without its lock.
-    waiting: AtomicUsize,
-    queue: Mutex<Queue>,
-}
-
-/// Lanes whose writers wait, the longest first.
-#[derive(Debug, Default)]
-struct Queue {
-    last: u64,
-    lanes: BTreeMap<Ticket, Waiters>,
+    used: Counter,
+    /// The part of `used` that was written by applications.
+    written: Counter,
+    pool: Mutex<Pool>,
 }
 
 impl Budget {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
-            used: AtomicUsize::new(0),
-            promised: AtomicUsize::new(0),
             pressed: AtomicBool::new(false),
             strained: AtomicBool::new(false),
-            waiting: AtomicUsize::new(0),
-            queue: Mutex::default(),
+            used: Counter::default(),
+            written: Counter::default(),
+            pool: Mutex::default(),
         }
     }
 
     /// Bytes charged.
     pub(crate) fn used(&self) -> usize {
-        self.used.load(Relaxed)
+        self.used.get()
     }
 
-    /// Where writers have to wait.
-    fn write_limit(&self) -> usize {
+    /// What both directions share.
+    fn shared(&self) -> usize {
         self.limit - self.limit / 4
-    }
-
-    /// Where windows stop opening.
-    fn window_limit(&self) -> usize {
-        self.limit - self.limit / 8
     }
 
     /// Where what came out of order is given up.
@@ -127,178 +158,115 @@ impl Budget {
         self.used() >= self.limit.saturating_mul(2).max(1)
     }
 
-    /// What a connection may buffer for its reader, which has read `earned` bytes so far: a share of what is left. 0 says that
-    /// nothing is to be held out of order either.
-    pub(crate) fn window(&self, promise: &mut Promise, earned: u64) -> usize {
+    /// A connection's share of what is left for one direction, which holds `own` of the `used` bytes.
+    fn share(&self, used: usize, own: usize) -> usize {
+        let kept = self.limit / 8;
+        let shared = self.shared();
+        let share = share_of(shared.saturating_sub(used), shared);
+        share.max(share_of(kept.saturating_sub(own), kept)).max(LEAST)
+    }
+
+    /// What a connection may hold of what was written to it.
+    pub(crate) fn send_share(&self) -> usize {
+        self.share(self.used(), self.written.get())
+    }
+
+    /// What a connection may buffer for its reader, which has read `earned` bytes so far. 0 says that nothing is to be held out
+    /// of order either.
+    pub(crate) fn window(&self, promise: &mut Promise, earned: u64, now: Instant) -> usize {
         let used = self.used();
         if used >= self.order_limit() {
-            0
-        } else if used >= self.window_limit() {
-            LEAST
-        } else {
-            // As fast as a sender in slow start may double its flight.
-            let earned = usize::try_from(earned.saturating_mul(2)).unwrap_or(usize::MAX);
-            let promised = self.promise(promise, earned);
-            earned.max(promised).min((self.limit - used) / 4).max(LEAST)
+            return 0;
         }
+        // As fast as a sender in slow start may double its flight.
+        let earned = usize::try_from(earned.saturating_mul(2)).unwrap_or(usize::MAX);
+        let promised = self.promise(promise, earned, now);
+        let received = used.saturating_sub(self.written.get());
+        earned.max(promised).max(LEAST).min(self.share(used, received))
     }
 
     /// The first window of a connection that has earned another of `earned` bytes.
-    fn promise(&self, promise: &mut Promise, earned: usize) -> usize {
+    fn promise(&self, promise: &mut Promise, earned: usize, now: Instant) -> usize {
+        let period = (now.as_nanos() / PERIOD.as_nanos() as u64) as u16;
         match *promise {
-            Promise::None => {
-                let pool = self.limit.saturating_sub(self.promised.load(Relaxed));
-                let first = FIRST_WINDOW.min(pool / 8);
-                self.promised.fetch_add(first, Relaxed);
-                *promise = Promise::Made(first as u32);
-                first
-            }
-            Promise::Made(first) if earned >= first as usize => {
+            Promise::Earned => return 0,
+            Promise::Made { kib, .. } if earned >= usize::from(kib) << 10 => {
                 self.release(promise);
-                first as usize
+                return usize::from(kib) << 10;
             }
-            Promise::Made(first) => first as usize,
-            Promise::Earned => 0,
+            Promise::Made { kib, period: made } if period.wrapping_sub(made) < 2 => {
+                return usize::from(kib) << 10;
+            }
+            // It was quiet, and counts no more.
+            Promise::Made { .. } | Promise::None => {}
         }
+        let mut pool = lock(&self.pool);
+        pool.advance(period);
+        let left = self.limit.saturating_sub(pool.promised[0].saturating_add(pool.promised[1]));
+        // At most 64.
+        let kib = (FIRST_WINDOW.min(left / 8) >> 10) as u8;
+        pool.promised[0] += usize::from(kib) << 10;
+        *promise = Promise::Made { kib, period };
+        usize::from(kib) << 10
     }
 
     /// The connection has earned its window, or has ended.
     pub(crate) fn release(&self, promise: &mut Promise) {
-        if let Promise::Made(first) = std::mem::replace(promise, Promise::Earned) {
-            self.promised.fetch_sub(first as usize, Relaxed);
+        if let Promise::Made { kib, period } = std::mem::replace(promise, Promise::Earned) {
+            lock(&self.pool).forget(usize::from(kib) << 10, period);
         }
     }
 
     /// What became different since the last call, by any caller.
     pub(crate) fn change(&self) -> Option<Change> {
         let used = self.used();
-        if used > 0
-            && used >= self.write_limit()
-            && !self.pressed.load(Relaxed)
-            && !self.pressed.swap(true, Relaxed)
-        {
+        let reached = |limit, flag: &AtomicBool| {
+            used > 0 && used >= limit && !flag.load(Relaxed) && !flag.swap(true, Relaxed)
+        };
+        if reached(self.shared(), &self.pressed) {
             return Some(Change::Pressed);
         }
-        if used > 0
-            && used >= self.order_limit()
-            && !self.strained.load(Relaxed)
-            && !self.strained.swap(true, Relaxed)
-        {
+        if reached(self.order_limit(), &self.strained) {
             return Some(Change::Strained);
         }
-        if used < self.limit.div_ceil(2) && self.pressed.load(Relaxed) && self.pressed.swap(false, Relaxed) {
+        if used < self.limit - self.limit / 8 && self.strained.load(Relaxed) {
             self.strained.store(false, Relaxed);
+        }
+        if used < self.limit.div_ceil(2) && self.pressed.load(Relaxed) && self.pressed.swap(false, Relaxed) {
             return Some(Change::Relieved);
         }
         None
     }
+}
 
-    /// Gives a surplus back, and wakes writers for it.
-    pub(crate) fn give(&self, surplus: Surplus) {
-        if surplus.0 > 0 {
-            self.used.fetch_sub(surplus.0, SeqCst);
-            self.wake_writers();
-        }
-    }
+/// A quarter of `left`, in the proportion in which it is left of `whole`.
+fn share_of(left: usize, whole: usize) -> usize {
+    let proportion = left / (whole / 1024 + 1);
+    (left / 64).saturating_mul(proportion) / 64
+}
 
-    // ---- Writers ----
-
-    /// What a lane that holds `held` bytes may take from its writer now. It goes before nobody who has waited longer.
-    pub(crate) fn may_write(&self, held: usize, ticket: Option<Ticket>) -> Allowance {
-        let free = self.write_limit().saturating_sub(self.used.load(SeqCst));
-        let least = LEAST.saturating_sub(held);
-        if free >= UNIT && self.is_next(ticket) {
-            Allowance { bytes: free.max(least), in_turn: true }
-        } else {
-            Allowance { bytes: least, in_turn: false }
-        }
-    }
-
-    /// Whether nobody in the queue has waited longer than the lane of this ticket.
-    fn is_next(&self, ticket: Option<Ticket>) -> bool {
-        if self.waiting.load(SeqCst) == 0 {
-            return true;
-        }
-        let queue = lock(&self.queue);
-        queue.lanes.keys().next().is_none_or(|first| ticket.is_some_and(|ticket| ticket <= *first))
-    }
-
-    /// Puts a waiter of a lane into the queue, at the place of its ticket if it has one. Whoever calls this has to try again
-    /// afterwards: what came free before woke nobody.
-    pub(crate) fn wait(&self, ticket: Option<Ticket>, waiter: &Waiter<'_, '_>) -> Ticket {
-        let mut queue = lock(&self.queue);
-        let ticket = ticket.unwrap_or_else(|| {
-            queue.last += 1;
-            Ticket::new(queue.last).unwrap_or(Ticket::MAX)
-        });
-        queue.lanes.entry(ticket).or_default().register(waiter);
-        self.waiting.store(queue.lanes.len(), SeqCst);
-        ticket
-    }
-
-    /// The lane of `ticket` waits no longer.
-    pub(crate) fn leave(&self, ticket: Ticket) {
-        let mut queue = lock(&self.queue);
-        queue.lanes.remove(&ticket);
-        self.waiting.store(queue.lanes.len(), SeqCst);
-    }
-
-    /// One future of the lane of `ticket` waits no longer.
-    pub(crate) fn forget(&self, ticket: Ticket, place: u64) {
-        let mut queue = lock(&self.queue);
-        if let Some(waiters) = queue.lanes.get_mut(&ticket) {
-            waiters.forget(place);
-            if waiters.is_empty() {
-                queue.lanes.remove(&ticket);
-            }
-        }
-        self.waiting.store(queue.lanes.len(), SeqCst);
-    }
-
-    /// Wakes as many of those who wait as there is room for, the longest waiting first. To be called with no lock held.
-    pub(crate) fn wake_writers(&self) {
-        if self.waiting.load(SeqCst) == 0 {
-            return;
-        }
-        let free = self.write_limit().saturating_sub(self.used.load(SeqCst));
-        if free < UNIT {
-            return;
-        }
-        let mut woken = Vec::new();
-        {
-            let mut queue = lock(&self.queue);
-            for _ in 0..=free / PORTION {
-                let Some((_, waiters)) = queue.lanes.pop_first() else { break };
-                woken.push(waiters);
-            }
-            self.waiting.store(queue.lanes.len(), SeqCst);
-        }
-        for waiters in woken {
-            waiters.wake();
-        }
-    }
+/// `bytes` in units.
+fn units(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
 }
 
 /// What one buffer is charged with, in units.
 #[derive(Debug, Default)]
 pub(crate) struct Charge(u32);
 
-/// Bytes that a buffer holds no more, and that are charged still.
-#[derive(Debug)]
-#[must_use = "bytes that are not given back are lost to the budget"]
-pub(crate) struct Surplus(usize);
-
 impl Charge {
-    /// The buffer now takes `bytes` of memory. What is too much is to be [given back](Budget::give) once the buffer's lock is
-    /// let go, for that wakes others.
-    pub(crate) fn set(&mut self, bytes: usize, budget: &Budget) -> Surplus {
-        let old = self.0;
-        self.0 = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
-        if self.0 > old {
-            budget.used.fetch_add((self.0 - old) as usize * UNIT, SeqCst);
-        }
-        Surplus(old.saturating_sub(self.0) as usize * UNIT)
+    /// The buffer now takes `bytes` of memory.
+    pub(crate) fn set(&mut self, bytes: usize, budget: &Budget) {
+        let old = std::mem::replace(&mut self.0, units(bytes));
+        budget.used.change(old, self.0);
     }
+}
+
+/// Which way the bytes of a buffer go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Received,
+    Written,
 }
 
 /// The charge of a buffer that is shared, with its budget. Given back when it is dropped.
@@ -307,11 +275,12 @@ pub(crate) struct Account {
     budget: Arc<Budget>,
     /// Written under the lock of the buffer only.
     units: AtomicU32,
+    direction: Direction,
 }
 
 impl Account {
-    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
-        Self { budget: Arc::clone(budget), units: AtomicU32::new(0) }
+    pub(crate) fn new(budget: &Arc<Budget>, direction: Direction) -> Self {
+        Self { budget: Arc::clone(budget), units: AtomicU32::new(0), direction }
     }
 
     pub(crate) fn budget(&self) -> &Budget {
@@ -319,23 +288,22 @@ impl Account {
     }
 
     /// As [`Charge::set`]; the caller holds the lock of the buffer.
-    pub(crate) fn set(&self, bytes: usize) -> Surplus {
-        let mut charge = Charge(self.units.load(Relaxed));
-        let surplus = charge.set(bytes, &self.budget);
-        self.units.store(charge.0, Relaxed);
-        surplus
-    }
-
-    /// As [`Budget::give`].
-    pub(crate) fn give(&self, surplus: Surplus) {
-        self.budget.give(surplus);
+    pub(crate) fn set(&self, bytes: usize) {
+        let (old, new) = (self.units.load(Relaxed), units(bytes));
+        if old == new {
+            return;
+        }
+        self.units.store(new, Relaxed);
+        if self.direction == Direction::Written {
+            self.budget.written.change(old, new);
+        }
+        self.budget.used.change(old, new);
     }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let surplus = self.set(0);
-        self.give(surplus);
+        self.set(0);
     }
 }
 

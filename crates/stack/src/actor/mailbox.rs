@@ -124,9 +124,8 @@ impl Mailbox {
             inbox.queue.push_back(arrival);
         }
         let memory = inbox.memory();
-        let surplus = inbox.charge.set(memory, budget);
+        inbox.charge.set(memory, budget);
         drop(inbox);
-        budget.give(surplus);
         if !fits {
             let counter = if len == 0 { &counters.drop_mailbox_ack } else { &counters.drop_mailbox_full };
             counter.bump();
@@ -138,7 +137,7 @@ impl Mailbox {
         let mut inbox = lock(&self.inbox);
         let mut taken = std::mem::take(&mut *inbox);
         drop(inbox);
-        budget.give(taken.charge.set(0, budget));
+        taken.charge.set(0, budget);
         taken.queue
     }
 

@@ -95,7 +95,7 @@ impl Actor {
     fn turn(&mut self, cx: &mut Context<'_>) -> Rest {
         self.shared.begin_turn(cx);
         let now = self.shared.inner.clock.now();
-        self.heed_budget();
+        self.heed_budget(now);
         self.receive();
         if self.take_orders(now) {
             self.end(EndCause::StackStopped);
@@ -136,9 +136,9 @@ impl Actor {
     }
 
     /// What is left of the stack's budget bounds the windows that this turn announces.
-    fn heed_budget(&mut self) {
+    fn heed_budget(&mut self, now: Instant) {
         let consumed = self.connection.consumed();
-        let window = self.shared.inner.budget.window(&mut self.promise, consumed);
+        let window = self.shared.inner.budget.window(&mut self.promise, consumed, now);
         self.connection.set_recv_limit(window);
         if window == 0 && self.connection.discard_out_of_order() {
             self.shared.inner.counters.budget_out_of_order.bump();

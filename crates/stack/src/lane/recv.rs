@@ -7,7 +7,7 @@ use std::task::Poll;
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Waiter, Waiters, blocks, lock};
-use crate::budget::{Account, Budget};
+use crate::budget::{Account, Budget, Direction};
 use crate::error::EndCause;
 
 /// Payload shorter than this is copied into the lane's open tail, so that small segments cannot pin the large
@@ -126,7 +126,11 @@ pub(crate) struct RecvSide {
 
 impl RecvSide {
     pub(crate) fn new(budget: &Arc<Budget>) -> Self {
-        Self { lane: Mutex::default(), account: Account::new(budget), current: Mutex::default() }
+        Self {
+            lane: Mutex::default(),
+            account: Account::new(budget, Direction::Received),
+            current: Mutex::default(),
+        }
     }
 
     /// Hands up to `want` bytes to `sink`, piece by piece. With nothing to read, stores the waiter.
@@ -188,10 +192,9 @@ impl RecvSide {
     fn consumed(&self, len: usize, current: MutexGuard<'_, Bytes>) -> bool {
         let mut lane = lock(&self.lane);
         let update = lane.consumed(len, current.is_empty());
-        let surplus = self.account.set(lane.memory());
+        self.account.set(lane.memory());
         drop(lane);
         drop(current);
-        self.account.give(surplus);
         update
     }
 
@@ -283,9 +286,8 @@ impl RecvSide {
     pub(crate) fn set_out_of_order(&self, memory: usize) {
         let mut lane = lock(&self.lane);
         lane.out_of_order = u32::try_from(memory).unwrap_or(u32::MAX);
-        let surplus = self.account.set(lane.memory());
+        self.account.set(lane.memory());
         drop(lane);
-        self.account.give(surplus);
     }
 
     /// The actor hands over pieces of the stream, in order, and wakes the reader. `pieces` is empty then.
@@ -311,9 +313,8 @@ impl RecvSide {
         }
         let mut lane = lock(&self.lane);
         let waiters = if lane.unread > 0 { lane.waiters.take() } else { Waiters::default() };
-        let surplus = self.account.set(lane.memory());
+        self.account.set(lane.memory());
         drop(lane);
-        self.account.give(surplus);
         waiters.wake();
     }
 
@@ -362,11 +363,10 @@ impl RecvSide {
         (lane.unread, lane.stored, lane.current) = (0, 0, 0);
         let pieces =
             (std::mem::take(&mut lane.chunks), std::mem::take(&mut lane.tail), std::mem::take(&mut *current));
-        let surplus = self.account.set(lane.memory());
+        self.account.set(lane.memory());
         drop(lane);
         drop(current);
         drop(pieces);
-        self.account.give(surplus);
     }
 }
 

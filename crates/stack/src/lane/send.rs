@@ -9,7 +9,7 @@ use std::task::Poll;
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Waiter, Waiters, blocks, lock};
-use crate::budget::{Account, Allowance, Budget, LEAST, Ticket};
+use crate::budget::{Account, Budget, Direction};
 use crate::error::EndCause;
 
 /// Largest block that written bytes are copied into; also the most that one write takes.
@@ -131,8 +131,8 @@ struct SendLane {
     spent: u32,
     /// Size of the largest block in use, until all that was written is acknowledged.
     block: u32,
-    /// Our place among those who wait for the budget: from the first wait until something is written.
-    ticket: Option<Ticket>,
+    /// Room behind the newest piece in the open block.
+    spare: u32,
     capacity: u32,
     /// Notify the actor when `queued` reaches this.
     notify_at: u32,
@@ -144,8 +144,13 @@ struct SendLane {
 }
 
 impl SendLane {
-    fn space(&self) -> usize {
-        self.capacity().saturating_sub(self.held())
+    /// What may be held: as much as the connection takes, within the lane's `share` of the budget.
+    fn limit(&self, share: usize) -> usize {
+        share.min(self.capacity as usize)
+    }
+
+    fn space(&self, share: usize) -> usize {
+        self.limit(share).saturating_sub(self.held())
     }
 
     /// Bytes written that are not acknowledged.
@@ -155,18 +160,12 @@ impl SendLane {
 
     /// Memory that written data takes. A block stays in use as a whole as long as any byte in it does.
     fn memory(&self) -> usize {
-        (self.held() + self.spent as usize).max(self.block as usize)
+        (self.held() + self.spent as usize + self.spare as usize).max(self.block as usize)
     }
 
-    /// Whether writers are to be woken for the sake of the lane itself: a quarter of the capacity is free, and there is no
-    /// waiting for the budget, or it need not be asked.
-    fn invites(&self) -> bool {
-        let asks_budget = self.ticket.is_some() && self.held() >= LEAST;
-        !self.waiters.is_empty() && self.space() >= (self.capacity() / 4).max(1) && !asks_budget
-    }
-
-    fn capacity(&self) -> usize {
-        self.capacity as usize
+    /// Whether writers are to be woken: a quarter of what may be held is free.
+    fn invites(&self, share: usize) -> bool {
+        !self.waiters.is_empty() && self.space(share) >= (self.limit(share) / 4).max(1)
     }
 
     /// Queues `piece`, joined to the one before when they lie side by side in one block.
@@ -197,7 +196,7 @@ impl SendLane {
 pub(crate) struct SendSide {
     lane: Mutex<SendLane>,
     /// Spare room behind the newest piece. Only writers lock it while they copy.
-    block: Mutex<BytesMut>,
+    pub(super) block: Mutex<BytesMut>,
     account: Account,
 }
 
@@ -210,7 +209,7 @@ impl SendSide {
                 in_connection: 0,
                 spent: 0,
                 block: 0,
-                ticket: None,
+                spare: 0,
                 capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
                 notify_at: 1,
                 urgent: 0,
@@ -219,7 +218,7 @@ impl SendSide {
                 waiters: Waiters::default(),
             }),
             block: Mutex::new(BytesMut::new()),
-            account: Account::new(budget),
+            account: Account::new(budget, Direction::Written),
         }
     }
 
@@ -273,7 +272,7 @@ impl SendSide {
     ) -> Poll<Write> {
         // Held throughout, so that concurrent writers keep their order and none takes the room found here.
         let mut block = lock(&self.block);
-        let (room, in_turn, held) = {
+        let (room, held) = {
             let mut lane = lock(&self.lane);
             if let Some(closed) = lane.closed() {
                 return Poll::Ready(Write::Closed(closed));
@@ -281,69 +280,46 @@ impl SendSide {
             if total == 0 {
                 return Poll::Ready(Write::Data { len: 0, first: false });
             }
-            let Allowance { bytes: room, in_turn } = self.room(&mut lane, waiter);
+            let room = self.room(&mut lane, waiter);
             if room == 0 {
                 return Poll::Pending;
             }
-            (room, in_turn, lane.held())
+            (room, lane.held())
         };
         let piece = make(&mut block, room, held);
         let len = piece.len();
         let mut lane = lock(&self.lane);
         if let Some(closed) = lane.closed() {
+            *block = BytesMut::new();
             return Poll::Ready(Write::Closed(closed));
         }
+        lane.spare = block.capacity() as u32;
         if matches!(piece, Piece::Block(_)) {
-            lane.block = lane.block.max((len + block.capacity()) as u32);
+            lane.block = lane.block.max(len as u32 + lane.spare);
         }
         let mut first = lane.push(piece);
         if urgent {
             lane.urgent = lane.queued;
             first = true;
         }
-        let surplus = self.account.set(lane.memory());
-        let ticket = if in_turn { lane.ticket.take() } else { None };
-        drop(lane);
-        drop(block);
-        self.account.give(surplus);
-        self.done_waiting(ticket);
+        self.account.set(lane.memory());
         Poll::Ready(Write::Data { len, first })
     }
 
-    /// How much may be written now, by the lane's capacity and the budget. If nothing, the waiter is stored.
-    fn room(&self, lane: &mut SendLane, waiter: &Waiter<'_, '_>) -> Allowance {
-        let space = lane.space();
-        let budget = self.account.budget();
-        let mut allowance = budget.may_write(lane.held(), lane.ticket);
+    /// How much may be written now, by the lane's capacity and its share of the budget. If nothing, the waiter is stored:
+    /// bytes of its own that are acknowledged wake it, and an end of the connection.
+    fn room(&self, lane: &mut SendLane, waiter: &Waiter<'_, '_>) -> usize {
+        let space = lane.space(self.account.budget().send_share());
         if space == 0 {
-            // Not the budget is what it waits for.
-            if let Some(ticket) = lane.ticket.take() {
-                budget.leave(ticket);
-            }
-        } else if allowance.bytes == 0 && !matches!(waiter, Waiter::None) {
-            lane.ticket = Some(budget.wait(lane.ticket, waiter));
-            allowance = budget.may_write(lane.held(), lane.ticket);
-        }
-        allowance.bytes = allowance.bytes.min(space);
-        if allowance.bytes == 0 {
-            // An end of the connection wakes it, and bytes of its own that are acknowledged.
             lane.waiters.register(waiter);
         }
-        allowance
-    }
-
-    /// The lane of `ticket` waits for the budget no longer: those behind it may.
-    fn done_waiting(&self, ticket: Option<Ticket>) {
-        if let Some(ticket) = ticket {
-            self.account.budget().leave(ticket);
-            self.account.budget().wake_writers();
-        }
+        space
     }
 
     /// Ready when a write would not wait: room, or an error to report.
     pub(crate) fn poll_writable(&self, waiter: &Waiter<'_, '_>) -> Poll<()> {
         let mut lane = lock(&self.lane);
-        if lane.closed().is_some() || self.room(&mut lane, waiter).bytes > 0 {
+        if lane.closed().is_some() || self.room(&mut lane, waiter) > 0 {
             return Poll::Ready(());
         }
         Poll::Pending
@@ -364,15 +340,7 @@ impl SendSide {
 
     /// A future does not wait any more.
     pub(crate) fn forget(&self, place: u64) {
-        let mut lane = lock(&self.lane);
-        lane.waiters.forget(place);
-        let ticket = lane.ticket;
-        drop(lane);
-        if let Some(ticket) = ticket {
-            self.account.budget().forget(ticket, place);
-            // It may have been woken for bytes that it leaves to others.
-            self.account.budget().wake_writers();
-        }
+        lock(&self.lane).waiters.forget(place);
     }
 
     /// Closes the sending half behind what was written. Tells whether this call did it; an error if the connection
@@ -388,10 +356,8 @@ impl SendSide {
         lane.shut = true;
         // A writer in another task has to learn that it waits in vain.
         let waiters = lane.waiters.take();
-        let ticket = lane.ticket.take();
         drop(lane);
         waiters.wake();
-        self.done_waiting(ticket);
         Ok(true)
     }
 
@@ -433,12 +399,15 @@ impl SendSide {
         lane.spent = u32::try_from(memory.saturating_sub(in_connection)).unwrap_or(u32::MAX);
         let idle = lane.held() == 0;
         if idle {
-            lane.block = 0;
+            (lane.block, lane.spare) = (0, 0);
         }
-        let waiters = if lane.invites() { lane.waiters.take() } else { Waiters::default() };
-        let surplus = self.account.set(lane.memory());
+        let waiters = if lane.invites(self.account.budget().send_share()) {
+            lane.waiters.take()
+        } else {
+            Waiters::default()
+        };
+        self.account.set(lane.memory());
         drop(lane);
-        self.account.give(surplus);
         waiters.wake();
         if idle && let Ok(mut block) = self.block.try_lock() {
             // An idle connection holds no block. A writer that holds the lock is about to use it.
@@ -455,14 +424,13 @@ impl SendSide {
     pub(crate) fn end(&self, cause: EndCause) {
         self.set_phase(Phase::Ended(cause));
         let mut lane = lock(&self.lane);
-        (lane.queued, lane.in_connection, lane.spent, lane.block) = (0, 0, 0, 0);
+        (lane.queued, lane.in_connection, lane.spent, lane.block, lane.spare) = (0, 0, 0, 0, 0);
         let queue = std::mem::take(&mut lane.queue);
-        let ticket = lane.ticket.take();
-        let surplus = self.account.set(0);
+        self.account.set(0);
         drop(lane);
         drop(queue);
-        self.account.give(surplus);
-        self.done_waiting(ticket);
+        // A writer that copies into it comes first, and finds the end.
+        *lock(&self.block) = BytesMut::new();
     }
 
     fn set_phase(&self, phase: Phase) {

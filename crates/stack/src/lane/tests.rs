@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::Bytes;
 
 use super::*;
-use crate::budget::Budget;
+use crate::budget::{Account, Budget, Direction, LEAST};
 use crate::error::EndCause;
 
 #[derive(Default)]
@@ -408,4 +408,43 @@ fn a_reader_of_chunks_is_woken_and_told_of_the_end() {
     ));
     assert_eq!(&chunk[..], b"x");
     assert_eq!(side.read_chunk(9, &Waiter::None, &mut chunk), Poll::Ready(Err(EndCause::StackStopped)));
+}
+
+/// Whoever gave up beside it, and whatever became of the budget meanwhile: own bytes that are acknowledged wake a writer.
+#[test]
+fn a_writer_past_its_share_waits_for_its_own_bytes_alone() {
+    let budget = Arc::new(Budget::new(1 << 20));
+    let other = Account::new(&budget, Direction::Written);
+    other.set(1 << 20);
+    let side = SendSide::new(1 << 20, Phase::Open, &budget);
+    assert!(matches!(write(&side, &[0; 9000]), Poll::Ready(Write::Data { len: LEAST, .. })));
+    side.take(ALL);
+    let tasks = [(); 2].map(|()| counter());
+    for (place, (_, waker)) in tasks.iter().enumerate() {
+        let mut cx = Context::from_waker(waker);
+        assert!(side.poll_writable(&Waiter::Shared(&mut cx, place as u64)).is_pending());
+    }
+    side.forget(0);
+    let woken = || tasks.each_ref().map(|(count, _)| count.0.load(SeqCst));
+    side.publish(LEAST - 100, LEAST, 1 << 20);
+    assert_eq!(woken(), [0, 0], "100 of 4096 bytes are not worth a wake");
+    drop(other);
+    side.publish(LEAST - 200, LEAST, 1 << 20);
+    assert_eq!(woken(), [0, 1], "the share has grown");
+    assert!(matches!(write(&side, &[0; 60_000]), Poll::Ready(Write::Data { len: 60_000, .. })));
+}
+
+/// A block counts whole from the first write into it, and nothing is left of it at the end.
+#[test]
+fn the_open_block_is_charged_and_goes_with_the_connection() {
+    let budget = budget();
+    let side = SendSide::new(1 << 20, Phase::Open, &budget);
+    let _ = write(&side, &[0; 65_536]);
+    side.take(ALL);
+    // Into a block of as much as is held.
+    let _ = write(&side, &[0; 100]);
+    assert!(budget.used() >= 2 * 65_536, "{}", budget.used());
+    side.end(EndCause::StackStopped);
+    assert_eq!(budget.used(), 0);
+    assert_eq!(lock(&side.block).capacity(), 0, "no memory stays behind");
 }

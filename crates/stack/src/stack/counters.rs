@@ -84,8 +84,8 @@ counters! {
     time_wait_evicted,
     /// Handshakes whose last ACK was dropped because the accept queue was full.
     accept_queue_full,
-    /// Times that the stack's buffers filled three quarters of their budget, where writers wait, after they had held less
-    /// than half of it.
+    /// Times that the stack's buffers filled three quarters of their budget, all but what is kept for each direction, after
+    /// they had held less than half of it.
     budget_pressure,
     /// Connections that gave up what had come out of order because the stack's buffers had nearly used up their budget.
     budget_out_of_order,

@@ -145,7 +145,7 @@ impl Inner {
         match change {
             Change::Pressed => {
                 self.counters.budget_pressure.bump();
-                warn!(used, "the stack's buffers are three quarters full: writers wait, windows shrink");
+                warn!(used, "the stack's buffers are three quarters full: windows and writers get little");
             }
             Change::Strained => {
                 warn!(used, "the stack's buffers are nearly full: out-of-order data is given up");
