@@ -8,7 +8,7 @@ use super::Scenario;
 use crate::{LinkStats, Trace};
 
 /// What a flow looked like at an instant.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Default)]
 pub struct Sample {
     /// Time since the start of the run.
     pub at: Duration,
@@ -24,6 +24,19 @@ pub struct Sample {
     pub flight: u32,
     /// Whether A is in fast recovery.
     pub in_recovery: bool,
+    /// Least round-trip time of A.
+    pub min_rtt: Option<Duration>,
+    /// How long A waits for what may have been overtaken.
+    pub reordering_window: Duration,
+}
+
+impl Sample {
+    /// The reordering window in quarters of the least round trip, to the nearest: RFC 8985's multiplier while reordering
+    /// has been seen and no cap is in force, 0 while none is waited for.
+    pub fn reordering_quarters(&self) -> u32 {
+        let least = self.min_rtt.map_or(0.0, |rtt| rtt.as_secs_f64());
+        if least > 0.0 { (self.reordering_window.as_secs_f64() * 4.0 / least).round() as u32 } else { 0 }
+    }
 }
 
 /// What waited in front of the bottleneck's line at an instant.

@@ -125,8 +125,7 @@ impl Watched {
     fn sample(&mut self, at: Duration, network: &Net, flow: usize) {
         let delivered = network.app_b(flow).received();
         let connection = sender(network, flow);
-        let mut sample =
-            Sample { at, delivered, cwnd: 0, ssthresh: None, srtt: None, flight: 0, in_recovery: false };
+        let mut sample = Sample { at, delivered, ..Sample::default() };
         if let Some(connection) = connection {
             let info = connection.info();
             sample.cwnd = info.cwnd;
@@ -134,6 +133,8 @@ impl Watched {
             sample.srtt = info.srtt;
             sample.flight = info.in_flight;
             sample.in_recovery = info.in_recovery;
+            sample.min_rtt = info.min_rtt;
+            sample.reordering_window = info.reordering_window;
             self.stats = info.stats;
         }
         self.samples.push(sample);
