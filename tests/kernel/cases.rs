@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_netstack::TcpConfig;
 
 use crate::world::{CaseResult, World};
-use crate::{close, connect, ecn, hostile, icmp, many, reset, transfer};
+use crate::{close, connect, ecn, hostile, icmp, lossy, many, reset, transfer};
 
 /// The kind of Tokio runtime that the stack runs on.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +124,8 @@ cases! {
     "transfer::short::v6::plain": transfer::short, CurrentThread, V6, Plain, 45;
     "transfer::tiny_full::v4": transfer::tiny_full, MultiThread, V4, Plain, 120, transfer::tiny_buffers;
     "transfer::tiny_short::v6": transfer::tiny_short, CurrentThread, V6, Offload, 60, transfer::tiny_buffers;
+"lossy::both_directions::cubic": lossy::both_directions, MultiThread, V4, Plain, 60;
+    "lossy::both_directions::bbr": lossy::both_directions, CurrentThread, V4, Plain, 60, lossy::bbr;
     "hostile::garbage::v4": hostile::garbage, MultiThread, V4, Plain, 45;
     "hostile::garbage::v6": hostile::garbage, CurrentThread, V6, Offload, 45;
     "hostile::link_down::v4::plain": hostile::link_down, MultiThread, V4, Plain, 45;

@@ -19,6 +19,10 @@ mod icmp;
 mod inject;
 #[path = "../../examples/echo/kernel_state.rs"]
 mod kernel_state;
+// Needs nothing but the kernel's netlink.
+#[path = "../../crates/bench/src/side/loss.rs"]
+mod loss;
+mod lossy;
 mod many;
 #[path = "../../examples/echo/pattern.rs"]
 mod pattern;

@@ -46,7 +46,8 @@ pub(crate) async fn tiny_short(world: Arc<World>) -> CaseResult {
     both_ways(&world, SHORT, TINY, true).await
 }
 
-async fn both_ways(world: &World, total: u64, chunk: usize, tiny: bool) -> CaseResult {
+/// So many bytes each way at once, over a connection that the kernel opens.
+pub(crate) async fn both_ways(world: &World, total: u64, chunk: usize, tiny: bool) -> CaseResult {
     let listener = world.listen(7).await?;
     let target = world.at_stack(7);
     let began = Instant::now();

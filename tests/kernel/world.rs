@@ -2,6 +2,7 @@
 //! side and the kernel's TCP on the other.
 
 use std::error::Error;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -33,6 +34,18 @@ macro_rules! ensure {
     };
 }
 pub(crate) use ensure;
+
+/// What a case needs beyond its device could not be had: it is no failure of the stack.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) io::Error);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Refused {}
 
 pub(crate) const DEVICE: &str = "nst0";
 const MTU: usize = 1500;
@@ -142,7 +155,10 @@ fn drive(case: &Case) -> Result<(), Stopped> {
         let stack = world.stack.clone();
         // Kept for the watchdog too, which prints it when a case hangs.
         let _ = STACK.set(stack.clone());
-        (case.run)(Arc::new(world)).await.map_err(Stopped::Case)
+        (case.run)(Arc::new(world)).await.map_err(|error| match error.downcast::<Refused>() {
+            Ok(refused) => Stopped::Setup(refused.0.into()),
+            Err(error) => Stopped::Case(error),
+        })
     })
 }
 
@@ -235,7 +251,7 @@ pub(crate) fn print_counters(stack: &Stack) {
 /// Waits until `probe` gives `expected`, at most two seconds, for states that another thread moves.
 pub(crate) async fn settle<T, P>(what: &str, expected: T, mut probe: P) -> CaseResult
 where
-    T: PartialEq + std::fmt::Debug,
+    T: PartialEq + fmt::Debug,
     P: FnMut() -> T,
 {
     let mut seen = probe();
