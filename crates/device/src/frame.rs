@@ -128,7 +128,7 @@ impl std::fmt::Debug for HeadBuf {
 #[derive(Clone, Debug)]
 pub struct RxFrame {
     /// The whole frame, headers first. A frame of up to 2 KiB may share its memory with others: what is kept of it for long
-    /// is copied.
+    /// is copied. A frame of more than 32 KiB may hold a buffer for the largest one; any other holds as much as it is long.
     pub data: Bytes,
     /// Checksum state and, for a super-segment, how it was cut.
     pub meta: Meta,

@@ -51,7 +51,7 @@ pub use listener::{Listener, SynAction, SynDrop};
 pub use negotiate::SynRecord;
 pub use ports::PortAllocator;
 pub use reset::reset_for;
-pub use segment::{MAX_PAYLOAD, MAX_SLICES, Segment, Transmit};
+pub use segment::{MAX_PAYLOAD, MAX_SLICES, Segment, Transmit, received_memory};
 pub use state::{CloseReason, IcmpNotice, State};
 pub use time::Instant;
 pub use time_wait::{TimeWait, TimeWaitAction};

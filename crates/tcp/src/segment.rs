@@ -11,6 +11,19 @@ pub const MAX_PAYLOAD: usize = 65_415;
 /// The most payload slices that one [`Transmit`] carries.
 pub const MAX_SLICES: usize = 64;
 
+/// Payload longer than this may lie in a buffer of [`READ_BUFFER`] octets, which it holds as a whole: devices copy smaller frames
+/// out of it. Half of it, without the longest headers.
+pub(crate) const LARGE: usize = 32 * 1024 - 192;
+
+/// Memory of the largest frame, with what a device puts in front of it.
+const READ_BUFFER: usize = 64 * 1024 + 64;
+
+/// Octets of memory that a received piece of `len` octets may hold, as [`Connection::read`](crate::Connection::read) gives it out.
+#[must_use]
+pub const fn received_memory(len: usize) -> usize {
+    if LARGE < len && len < READ_BUFFER { READ_BUFFER } else { len }
+}
+
 /// A received TCP segment: parsed header, payload, and what the layers below knew of it.
 #[derive(Debug, Clone)]
 pub struct Segment {

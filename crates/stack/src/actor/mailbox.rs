@@ -7,7 +7,8 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use netstack_tcp::{IcmpNotice, Instant, Segment};
+use bytes::Bytes;
+use netstack_tcp::{IcmpNotice, Instant, Segment, received_memory};
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpFlags;
 
@@ -20,13 +21,21 @@ use crate::stack::counters::Counters;
 const SLACK: usize = 64 * 1024;
 
 /// Segments without data that a mailbox holds.
-const MAX_CONTROL: u32 = 256;
+const MAX_CONTROL: u16 = 256;
 
 /// Memory of an entry beside its payload, with the headers of the frame that it is a part of.
 const ENTRY: usize = size_of::<Arrival>() + 64;
 
 /// Entries without payload that are free of charge: ACKs on their way to a sender are gone at once.
-const FREE_CONTROL: u32 = 16;
+const FREE_CONTROL: u16 = 16;
+
+/// Memory that a large payload holds beyond itself.
+const READ_BUFFER_HALF: usize = 33 * 1024;
+
+/// Whether a payload holds the whole buffer that it was read into.
+fn is_large(len: usize) -> bool {
+    received_memory(len) > len
+}
 
 /// One thing for a connection to handle.
 #[derive(Debug)]
@@ -50,6 +59,17 @@ impl Input {
         match self {
             Self::Segment(segment) => segment.payload.len(),
             Self::Icmp { .. } => 0,
+        }
+    }
+
+    /// Leaves `len` bytes of payload, and nothing that comes behind them.
+    pub(crate) fn cut(&mut self, len: usize) {
+        if let Self::Segment(segment) = self
+            && segment.payload.len() > len
+        {
+            // A slice would hold the memory of all of it.
+            segment.payload = Bytes::copy_from_slice(&segment.payload[..len]);
+            segment.header.flags = segment.header.flags - TcpFlags::FIN;
         }
     }
 
@@ -81,7 +101,9 @@ struct Inbox {
     /// Payload bytes in `queue`.
     bytes: u32,
     /// Entries of `queue` without payload.
-    control: u32,
+    control: u16,
+    /// Entries that hold a whole read buffer. The limit allows far fewer.
+    large: u16,
     /// Length of `queue` when it was last searched for duplicates.
     searched_at: u32,
     charge: Charge,
@@ -117,7 +139,8 @@ impl Mailbox {
         };
         if fits {
             inbox.bytes += len as u32;
-            inbox.control += u32::from(len == 0);
+            inbox.large = inbox.large.saturating_add(is_large(len).into());
+            inbox.control += u16::from(len == 0);
             if inbox.queue.capacity() == 0 {
                 inbox.queue = scratch::queue();
             }
@@ -150,7 +173,11 @@ impl Mailbox {
 impl Inbox {
     fn memory(&self) -> usize {
         let free = self.bytes == 0 && self.control <= FREE_CONTROL;
-        if free { 0 } else { self.bytes as usize + self.queue.len() * ENTRY }
+        if free {
+            0
+        } else {
+            self.bytes as usize + usize::from(self.large) * READ_BUFFER_HALF + self.queue.len() * ENTRY
+        }
     }
 
     fn make_room_for_control(&mut self, counters: &Counters) -> bool {
@@ -177,16 +204,20 @@ impl Inbox {
         }
         let mut seen: HashSet<_> = input.range().into_iter().collect();
         let before = self.queue.len();
-        let mut freed = 0;
+        let (mut freed, mut large) = (0, 0);
         // From the newest on: what arrived last carries the newest ACK and timestamps.
         let mut keep: VecDeque<bool> = VecDeque::with_capacity(before);
         for arrival in self.queue.iter().rev() {
             let fresh = arrival.input.range().is_none_or(|range| seen.insert(range));
-            freed += if fresh { 0 } else { arrival.input.payload_len() };
+            if !fresh {
+                freed += arrival.input.payload_len();
+                large += u16::from(is_large(arrival.input.payload_len()));
+            }
             keep.push_front(fresh);
         }
         self.queue.retain(|_| keep.pop_front().unwrap_or(true));
         self.bytes -= freed as u32;
+        self.large = self.large.saturating_sub(large);
         self.searched_at = self.queue.len() as u32;
         counters.drop_mailbox_duplicate.add(before - self.queue.len());
         self.bytes as usize + len <= limit

@@ -154,14 +154,14 @@ impl Shared {
     }
 
     /// Ingress has something for the connection. Data is dropped when the stack's buffers hold twice their budget and the
-    /// connection has its share: not acknowledged, it comes again.
-    pub(crate) fn push(&self, arrival: Arrival) {
+    /// connection has its share, or past that share: not acknowledged, it comes again.
+    pub(crate) fn push(&self, mut arrival: Arrival) {
         let counters = &self.inner.counters;
-        let refused = self.inner.budget.is_overrun()
-            && arrival.input.payload_len() > 0
-            && (self.mailbox.holds_data() || self.recv.memory() >= LEAST);
-        if refused {
-            return counters.drop_budget.bump();
+        if self.inner.budget.is_overrun() && arrival.input.payload_len() > 0 {
+            if self.mailbox.holds_data() || self.recv.memory() >= LEAST {
+                return counters.drop_budget.bump();
+            }
+            arrival.input.cut(LEAST);
         }
         self.mailbox.push(arrival, counters, &self.inner.budget);
     }

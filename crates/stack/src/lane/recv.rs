@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 
 use bytes::{Buf, Bytes, BytesMut};
+use netstack_tcp::received_memory;
 
 use super::{Waiter, Waiters, blocks, lock};
 use crate::budget::{Account, Budget, Direction};
@@ -47,7 +48,7 @@ struct RecvLane {
     tail: BytesMut,
     /// Bytes not read yet: `chunks`, `tail`, and what readers hold in `current`.
     unread: usize,
-    /// Bytes in `chunks` and in the whole of the piece that readers hold in `current`.
+    /// Memory of `chunks` and of the whole piece that readers hold in `current`.
     stored: u32,
     /// Of those, the latter.
     current: u32,
@@ -69,7 +70,7 @@ impl RecvLane {
     }
 
     fn push(&mut self, chunk: Bytes) {
-        self.stored += chunk.len() as u32;
+        self.stored += received_memory(chunk.len()) as u32;
         self.chunks.push_back(chunk);
     }
 
@@ -95,7 +96,7 @@ impl RecvLane {
             // An idle connection holds no queue storage.
             self.chunks = VecDeque::new();
         }
-        self.current = piece.len() as u32;
+        self.current = received_memory(piece.len()) as u32;
         Some(piece)
     }
 

@@ -448,3 +448,19 @@ fn the_open_block_is_charged_and_goes_with_the_connection() {
     assert_eq!(budget.used(), 0);
     assert_eq!(lock(&side.block).capacity(), 0, "no memory stays behind");
 }
+
+/// A large frame counts with the buffer that it was read into, until its last byte is read.
+#[test]
+fn a_large_frame_is_charged_with_its_buffer() {
+    let budget = budget();
+    let side = RecvSide::new(&budget);
+    side.publish(&mut [Bytes::from(vec![1; 33_000]), Bytes::from(vec![2; 30_000])].into());
+    let both = budget.used();
+    assert!((65_536 + 30_000..65_536 + 45_000).contains(&both), "{both}");
+    read_all(&side, 32_999);
+    assert_eq!(budget.used(), both);
+    read_all(&side, 1);
+    assert!((30_000..45_000).contains(&budget.used()), "{}", budget.used());
+    read_all(&side, 30_000);
+    assert_eq!(budget.used(), 0);
+}

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+use crate::segment::{LARGE, received_memory};
+
 /// What a held piece costs beside its octets; keeps tiny pieces from holding more memory than they bring.
 const PIECE_OVERHEAD: usize = 96;
 
@@ -27,6 +29,8 @@ pub(crate) struct Assembler {
     runs: BTreeMap<u64, Run>,
     /// Octets and overhead held.
     cost: usize,
+    /// As `cost`, with the memory that the octets lie in.
+    memory: usize,
     /// Starts of runs, the one that grew last first (R2018-4, R2018-5).
     recent: [Option<u64>; RECENT],
 }
@@ -41,9 +45,13 @@ pub(crate) struct Inserted {
 }
 
 /// What is kept of a frame that brought `frame` octets of text. A slice holds the memory of all of its frame, which nobody
-/// counts; so a small part is copied out of it.
+/// counts; so a small part is copied out of it, and out of a large frame whatever does not count as large itself.
 pub(super) fn detached(kept: Bytes, frame: usize) -> Bytes {
-    if kept.len() < frame.div_ceil(2) { Bytes::copy_from_slice(&kept) } else { kept }
+    if kept.len() < frame.div_ceil(2) || (kept.len() <= LARGE && LARGE < frame) {
+        Bytes::copy_from_slice(&kept)
+    } else {
+        kept
+    }
 }
 
 /// What is kept of a frame until a gap before it is filled: a small frame may share its memory with many others.
@@ -69,8 +77,14 @@ impl Assembler {
     }
 
     /// Octets and overhead held.
+    #[cfg(test)]
     pub(crate) fn cost(&self) -> usize {
         self.cost
+    }
+
+    /// Memory held.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
     }
 
     /// One above the highest octet held.
@@ -122,6 +136,7 @@ impl Assembler {
     /// Puts `piece` into the gap at `at`, which it fits, and joins it with the runs it touches.
     fn store(&mut self, at: u64, piece: Bytes) {
         self.cost += piece.len() + PIECE_OVERHEAD;
+        self.memory += received_memory(piece.len()) + PIECE_OVERHEAD;
         let mut end = at + piece.len() as u64;
         let follower = self.runs.remove(&end);
         if follower.is_some() {
@@ -158,6 +173,7 @@ impl Assembler {
             let mut piece_at = start;
             for mut piece in run.pieces {
                 self.cost -= piece.len() + PIECE_OVERHEAD;
+                self.memory -= received_memory(piece.len()) + PIECE_OVERHEAD;
                 let piece_end = piece_at + piece.len() as u64;
                 if piece_end > at {
                     let (whole, known) = (piece.len(), at - piece_at);

@@ -208,7 +208,7 @@ impl RecvHalf {
 
     /// Octets of memory that hold what came out of order.
     pub(crate) fn out_of_order_memory(&self) -> usize {
-        self.out_of_order.as_deref().map_or(0, Assembler::cost)
+        self.out_of_order.as_deref().map_or(0, Assembler::memory)
     }
 
     /// Drops all data, in order or not.

@@ -86,3 +86,22 @@ fn taking_leaves_no_storage() {
     mailbox.push(arrival(2, TcpFlags::ACK, SLACK), &counters, &budget);
     assert_eq!(sequence(&mailbox, &budget), [2], "the bytes taken do not count any more");
 }
+
+/// A large frame holds the buffer that it was read into; the first part of one is a copy.
+#[test]
+fn memory_counts_as_it_is_held() {
+    let counters = Counters::default();
+    let budget = budget();
+    let mailbox = Mailbox::new(1 << 20);
+    for seq in 0..3 {
+        mailbox.push(arrival(seq * 33_000, TcpFlags::ACK, 33_000), &counters, &budget);
+    }
+    assert!(budget.used() >= 3 * 65_536, "{}", budget.used());
+    mailbox.take(&budget);
+    assert_eq!(budget.used(), 0);
+    let mut large = arrival(0, TcpFlags::ACK | TcpFlags::FIN, 33_000).input;
+    large.cut(4096);
+    assert_eq!(large.payload_len(), 4096);
+    let Input::Segment(segment) = large else { unreachable!() };
+    assert_eq!(segment.header.flags, TcpFlags::ACK, "what comes behind is not there");
+}
