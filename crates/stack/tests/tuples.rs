@@ -200,7 +200,10 @@ async fn time_wait_opens_to_a_new_syn_only() {
 #[tokio::test(start_paused = true)]
 async fn a_reopened_tuple_starts_above_a_fast_connection() {
     const LEN: usize = 1 << 20;
-    let (stack, mut raw) = raw_pair();
+    // All of it is written before the peer acknowledges any.
+    let mut config = TcpConfig::new();
+    config.send_buffer(2 * LEN);
+    let (stack, mut raw) = raw_pair_with(|builder| builder.tcp_config(config));
     let listener = TcpListener::bind(&stack, raw.remote).await.unwrap();
     raw.open().await;
     let iss = raw.ack;
