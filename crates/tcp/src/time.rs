@@ -15,7 +15,7 @@ const LATEST: u64 = u64::MAX - 1;
 impl Instant {
     /// The start of the stack.
     pub const ZERO: Self = Self(0);
-    /// Later than any time that is reached; stands for "never" in timer slots.
+    /// Later than any time that is reached; stands for "never" where an `Option` would cost a word.
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
     /// The instant `nanos` nanoseconds after the start.

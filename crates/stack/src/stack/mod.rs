@@ -110,7 +110,12 @@ impl Inner {
         };
         let span = tracing::debug_span!("tcp", local = %tuple.local(), remote = %tuple.remote());
         let actor = Actor::new(connection, Arc::clone(&shared), listener, guard);
-        self.handle.spawn(actor.instrument(span));
+        if span.is_none() {
+            // Nobody listens, and a span takes memory.
+            self.handle.spawn(actor);
+        } else {
+            self.handle.spawn(actor.instrument(span));
+        }
         if self.lifecycle.is_stopped() {
             // It stopped since `enter`, and may have missed this connection.
             shared.order(order::STOP);

@@ -17,13 +17,13 @@ use crate::time::Instant;
 const L: u32 = 8;
 
 /// What a mistaken loss takes back (RFC 9438 4.9.2).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Prior {
     cwnd: u32,
     ssthresh: u32,
     w_max: u32,
     cwnd_prior: u32,
-    epoch: Option<Epoch>,
+    epoch: Option<Box<Epoch>>,
     from_here: bool,
 }
 
@@ -37,13 +37,13 @@ pub(crate) struct Cubic {
     w_max: u32,
     /// The window when ssthresh was set last.
     cwnd_prior: u32,
-    /// The current stretch of congestion avoidance.
-    epoch: Option<Epoch>,
+    /// The current stretch of congestion avoidance. Boxed: most connections never leave slow start.
+    epoch: Option<Box<Epoch>>,
     /// The next epoch's curve starts at its plateau: slow start ended without a loss, or a timeout began it
     /// (RFC 9438 4.8, 4.10).
     from_here: bool,
-    /// Up to here the epoch's clock ran; `None` while the application limits the flight (RFC 9438 5.8).
-    clock: Option<Instant>,
+    /// Up to here the epoch's clock ran; [`Instant::NEVER`] while the application limits the flight (RFC 9438 5.8).
+    clock: Instant,
     /// Fast recovery is in progress: PRR governs, and the window stays.
     recovering: bool,
     /// A timeout's losses are being repaired.
@@ -52,7 +52,7 @@ pub(crate) struct Cubic {
     prior: Option<Box<Prior>>,
 }
 
-const _: () = assert!(size_of::<Cubic>() <= 176, "it is part of each idle connection");
+const _: () = assert!(size_of::<Cubic>() <= 72, "it is part of each idle connection");
 
 impl Cubic {
     pub(crate) fn new(mss: u32) -> Self {
@@ -64,7 +64,7 @@ impl Cubic {
             cwnd_prior: 0,
             epoch: None,
             from_here: true,
-            clock: None,
+            clock: Instant::NEVER,
             recovering: false,
             repairing: false,
             hystart: HyStart::default(),
@@ -104,7 +104,7 @@ impl Cubic {
             self.w_max = cwnd;
         }
         let w_max = self.w_max;
-        let epoch = self.epoch.get_or_insert_with(|| Epoch::new(cwnd, w_max, mss));
+        let epoch = self.epoch.get_or_insert_with(|| Box::new(Epoch::new(cwnd, w_max, mss)));
         epoch.pass(passed);
         let friendly = epoch.reno(ack.acked, cwnd, prior, mss);
         if epoch.window(Duration::ZERO, mss) < friendly {
@@ -123,15 +123,14 @@ impl Cubic {
             ssthresh: self.ssthresh,
             w_max: self.w_max,
             cwnd_prior: self.cwnd_prior,
-            epoch: self.epoch,
+            epoch: self.epoch.take(),
             from_here: self.from_here,
         }));
         self.ssthresh = curve::beta(size);
         self.cwnd_prior = self.cwnd;
         // Fast convergence: a window that did not come back to its last height leaves room to newcomers.
         self.w_max = if self.cwnd < self.w_max { curve::converged(self.cwnd) } else { self.cwnd };
-        self.epoch = None;
-        self.clock = None;
+        self.clock = Instant::NEVER;
     }
 }
 
@@ -153,8 +152,9 @@ impl Controller for Cubic {
         if self.recovering || ack.lost > 0 {
             return;
         }
-        let passed = self.clock.map_or(Duration::ZERO, |since| ack.now - since);
-        self.clock = ack.cwnd_limited.then_some(ack.now);
+        // None while the clock stands.
+        let passed = ack.now - self.clock;
+        self.clock = if ack.cwnd_limited { ack.now } else { Instant::NEVER };
         if !ack.cwnd_limited {
             return;
         }
@@ -207,14 +207,14 @@ impl Controller for Cubic {
             self.cwnd_prior = prior.cwnd_prior;
             self.epoch = prior.epoch;
             self.from_here = prior.from_here;
-            self.clock = None;
+            self.clock = Instant::NEVER;
         }
     }
 
     fn on_sent(&mut self, now: Instant, flight: u32, _octets: u32, _app_limited: bool) {
-        if flight == 0 && self.clock.is_some() {
+        if flight == 0 && self.clock != Instant::NEVER {
             // R9438-3: nothing was in flight, and nothing could have made the window grow.
-            self.clock = Some(now);
+            self.clock = now;
         }
     }
 
@@ -225,7 +225,7 @@ impl Controller for Cubic {
             // What the epoch had reached is no measure of the window that slow start comes back to.
             self.epoch = None;
         }
-        self.clock = None;
+        self.clock = Instant::NEVER;
     }
 
     fn cwnd(&self) -> u32 {

@@ -28,7 +28,7 @@ impl Connection {
         let ack = seg.header.ack;
         if ack.after(self.snd.max) || ack.before(self.snd.una - self.snd.wnd_max) {
             // S-ACK-6, R5961-5
-            self.stats.unacceptable += 1;
+            self.stats.rare().unacceptable += 1;
             self.challenge(now);
             return ControlFlow::Break(());
         }

@@ -114,7 +114,7 @@ impl Connection {
         }
         let age = ts.val.wrapping_sub(self.rcv.ts_recent) as i32;
         if age < 0 && now - self.rcv.ts_recent_at < TS_RECENT_LIFETIME {
-            self.stats.paws_rejected += 1;
+            self.stats.rare().paws_rejected += 1;
             self.answer_unacceptable(now, seg);
             return ControlFlow::Break(());
         }
@@ -167,7 +167,7 @@ impl Connection {
             // S-SEQ-6, but for a RST at RCV.NXT whose text finds the window closed (MUST-66).
             return if seq == nxt { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
         }
-        self.stats.unacceptable += 1;
+        self.stats.rare().unacceptable += 1;
         if seq.before(nxt) {
             if self.agreed.sack && !seg.payload.is_empty() {
                 self.rcv.report_duplicate(seq, seq + seg.payload.len() as u32);
@@ -313,7 +313,7 @@ impl Connection {
                 }
             }
             Text::OutOfOrder => {
-                self.stats.out_of_order += 1;
+                self.stats.rare().out_of_order += 1;
                 self.rcv.ack.owe();
             }
         }

@@ -18,7 +18,8 @@ impl Connection {
         }
         let packets = seg.wire_segments();
         if seg.ecn == Ecn::Ce {
-            self.stats.ce_received = self.stats.ce_received.wrapping_add(packets);
+            let rare = self.stats.rare();
+            rare.ce_received = rare.ce_received.wrapping_add(packets);
         }
         if self.ecn.on_arrival(seg, packets) {
             self.rcv.ack.owe_one();
@@ -34,11 +35,14 @@ impl Connection {
         let (ack, mss) = (seg.header.ack, self.full_segment());
         let acked = if ack.after(self.snd.una) { ack.distance_from(self.snd.una) } else { 0 };
         let delivers = acked > 0 || !seg.header.options.sack.is_empty();
-        if delivers && self.stats.bytes_sent > 0 && self.stats.bytes_retransmitted == 0 {
+        if delivers && self.stats.bytes_sent > 0 && self.stats.bytes_retransmitted() == 0 {
             self.ecn.on_delivered();
         }
         let marks = self.ecn.marks_reported(seg, acked.div_ceil(mss));
-        self.stats.ce_reported = self.stats.ce_reported.wrapping_add(marks);
+        if marks > 0 {
+            let rare = self.stats.rare();
+            rare.ce_reported = rare.ce_reported.wrapping_add(marks);
+        }
         let snd = &mut self.snd;
         let flight = snd.flight_size();
         // In recovery the window has been reduced already; nothing in flight, and there is none to reduce.
@@ -55,7 +59,7 @@ impl Connection {
                 self.ecn.hold();
             }
             self.ecn.on_reduction(snd.max);
-            self.stats.ecn_reductions += 1;
+            self.stats.rare().ecn_reductions += 1;
             tracing::debug!(marks, cwnd, reduced = snd.congestion.cwnd(), "congestion reported");
         }
         marks > 0

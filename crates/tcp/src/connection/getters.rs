@@ -169,7 +169,7 @@ impl Connection {
             send_buffer: self.send_capacity() as u32,
             urgent_remaining: self.rcv.urgent_remaining(),
             soft_error: self.soft_error,
-            stats: self.stats,
+            stats: self.stats.totals(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod ack;
 mod arrival;
+mod counters;
 mod ecn;
 mod getters;
 mod handshake;
@@ -21,7 +22,6 @@ use crate::config::{KeepAlive, TcpConfig};
 use crate::congestion::CongestionControl;
 use crate::ecn::EcnState;
 use crate::event::{Event, EventSet};
-use crate::info::TcpStats;
 use crate::negotiate::Negotiated;
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
@@ -29,6 +29,7 @@ use crate::state::{CloseReason, IcmpNotice, State};
 use crate::time::Instant;
 use crate::timer::{Timer, TimerTable};
 use crate::tuple::FourTuple;
+use counters::Counters;
 
 /// What a new connection needs from outside: its name and its secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,10 +123,10 @@ pub struct Connection {
     soft_error: Option<IcmpNotice>,
     dscp: u8,
     hop_limit: u8,
-    stats: TcpStats,
+    stats: Counters,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 960, "small connections are a promise of the stack");
+const _: () = assert!(size_of::<Connection>() <= 840, "small connections are a promise of the stack");
 
 impl Connection {
     fn new(now: Instant, opening: Opening, config: Arc<TcpConfig>, state: State) -> Self {
@@ -160,7 +161,7 @@ impl Connection {
             soft_error: None,
             dscp: config.dscp,
             hop_limit: config.hop_limit,
-            stats: TcpStats::default(),
+            stats: Counters::default(),
             config,
         }
     }

@@ -238,10 +238,10 @@ impl Connection {
     /// What congestion control and the pacer let leave: what is lost first, then new text (R6675-3, R6675-4).
     fn plan_paced(&mut self, now: Instant, mss: u32, most: u32, force: bool) -> Option<Plan> {
         let Some(rate) = self.pacing_rate() else { return self.plan_next(now, mss, most, force) };
-        let budget = self.snd.pacer.budget(now, rate, mss);
+        let budget = self.snd.pacer.get_or_insert_default().budget(now, rate, mss);
         let plan = self.plan_next(now, mss, most.min(budget), force)?;
         if budget == 0 {
-            let at = self.snd.pacer.wait();
+            let at = self.snd.pacer.get_or_insert_default().wait();
             self.timers.set(Timer::Pacing, at);
             return None;
         }
@@ -376,7 +376,7 @@ impl Connection {
         let snd = &mut self.snd;
         self.stats.bytes_sent += u64::from(len);
         if at.before(snd.max) {
-            self.stats.bytes_retransmitted += u64::from(len.min(snd.max.distance_from(at)));
+            self.stats.rare().bytes_retransmitted += u64::from(len.min(snd.max.distance_from(at)));
         }
         snd.last_sent = now;
         snd.max = snd.max.max(end);
@@ -384,7 +384,7 @@ impl Connection {
         match kind {
             Kind::WindowProbe => {
                 // A probe is not in flight: the octet is sent again once the window takes it.
-                self.stats.window_probes += 1;
+                self.stats.rare().window_probes += 1;
                 self.arm_persist(now);
                 return;
             }
@@ -410,7 +410,7 @@ impl Connection {
         let app_limited = snd.unsent() == 0 && !snd.has_holes() && flight < snd.congestion.cwnd();
         snd.congestion.on_sent(now, pipe, octets, app_limited);
         if let Some(rate) = rate {
-            snd.pacer.on_sent(now, octets, rate);
+            snd.pacer.get_or_insert_default().on_sent(now, octets, rate);
         }
         if flight > snd.flight_peak || !snd.flight_peak_end.after(snd.una) {
             snd.flight_peak = flight;
@@ -418,7 +418,7 @@ impl Connection {
         }
         if tail {
             snd.tlp.on_sent(now, snd.nxt, kind != Kind::New, snd.flight_peak);
-            self.stats.tail_probes += 1;
+            self.stats.rare().tail_probes += 1;
             tracing::debug!(at = at.0, len, again = kind != Kind::New, "tail loss probe");
             // R8985-17
             self.arm_retransmit(now);

@@ -12,6 +12,7 @@ use crate::info::RecoveryState;
 use crate::segment::Segment;
 use crate::send::SendHalf;
 use crate::send::prr::Step;
+use crate::send::rate::Newest;
 use crate::send::recovery::Evidence;
 use crate::send::scoreboard::{Echo, Found, News};
 use crate::send::tlp::{Tlp, TlpAck};
@@ -41,6 +42,8 @@ struct Turn {
     delivered: u32,
     cwnd_limited: bool,
     rtt: Option<Duration>,
+    /// The newest transmission that it delivered.
+    newest: Option<Newest>,
 }
 
 impl Connection {
@@ -58,7 +61,9 @@ impl Connection {
         self.take_round_trip(now, &mut turn);
         self.snd.rack.on_news(now, &turn.news);
         self.snd.rack.on_una(self.snd.una);
-        self.stats.reorderings += u32::from(turn.news.reordered);
+        if turn.news.reordered {
+            self.stats.rare().reorderings += 1;
+        }
         let repaired = self.snd.tlp.on_ack(&TlpAck {
             ack: seg.header.ack,
             advanced,
@@ -96,7 +101,8 @@ impl Connection {
         let mut news = News::new(now, least, echo, snd.board.fack());
         let settled = if acked > 0 { snd.board.settle_duplicates(acked, mss) } else { 0 };
         let SendHalf { board, rate, .. } = snd;
-        let mut told = |sent_at, sent: &_, octets| rate.on_delivered(now, sent_at, sent, octets);
+        let mut newest = None;
+        let mut told = |sent_at, sent: &_, octets| rate.on_delivered(now, sent_at, sent, octets, &mut newest);
         if acked > 0 {
             board.ack(ack, &mut news, &mut told);
         }
@@ -118,9 +124,10 @@ impl Connection {
             self.take_dsack(block);
         }
         if acked == 0 && if self.agreed.sack { delivered > 0 } else { duplicate } {
-            self.stats.dup_acks = self.stats.dup_acks.saturating_add(1);
+            let rare = self.stats.rare();
+            rare.dup_acks = rare.dup_acks.saturating_add(1);
         }
-        Turn { prior, acked, duplicate, echo, dsack, news, delivered, cwnd_limited, rtt: None }
+        Turn { prior, acked, duplicate, echo, dsack, news, delivered, cwnd_limited, rtt: None, newest }
     }
 
     /// SND.UNA advances to `ack`, by `acked` (S-ACK-4).
@@ -150,7 +157,8 @@ impl Connection {
     }
 
     fn take_dsack(&mut self, block: SackBlock) {
-        self.stats.dsacks = self.stats.dsacks.saturating_add(1);
+        let rare = self.stats.rare();
+        rare.dsacks = rare.dsacks.saturating_add(1);
         let snd = &mut self.snd;
         // A probe that was not needed says nothing of reordering.
         if !snd.tlp.explains(block.right) && snd.recovery.on_dsack(block.left, block.right) {
@@ -183,7 +191,7 @@ impl Connection {
         let found = board.detect(&rule, &mut |sent, octets| {
             congestion.on_lost(&rate.on_lost(now, sent, octets));
         });
-        self.stats.bytes_lost += u64::from(found.octets);
+        self.stats.add_lost(found.octets);
         match found.wait {
             Some(wait) => self.timers.set(Timer::Reorder, now + wait),
             None => self.timers.stop(Timer::Reorder),
@@ -206,7 +214,7 @@ impl Connection {
             found.octets = board.lose_head(false, &mut |sent, octets| {
                 congestion.on_lost(&rate.on_lost(now, sent, octets));
             });
-            self.stats.bytes_lost += u64::from(found.octets);
+            self.stats.add_lost(found.octets);
         }
         found
     }
@@ -239,9 +247,9 @@ impl Connection {
         snd.recovery.finish_undone();
         snd.board.unmark();
         snd.congestion.on_spurious(now);
-        self.stats.undos += 1;
+        self.stats.rare().undos += 1;
         if state == RecoveryState::Loss {
-            self.stats.spurious_timeouts += 1;
+            self.stats.rare().spurious_timeouts += 1;
         } else {
             snd.rack.saw_reordering();
         }
@@ -256,7 +264,7 @@ impl Connection {
             return;
         }
         let least = snd.rtt.min_rtt().unwrap_or_default();
-        let rate = snd.rate.sample(least);
+        let rate = snd.rate.sample(turn.newest.as_ref(), least);
         snd.congestion.on_ack(&Ack {
             acked: turn.acked,
             delivered: turn.delivered,
@@ -334,7 +342,7 @@ impl Connection {
         snd.congestion.on_congestion(&Congestion::new(now, flight, Signal::Loss));
         snd.recovery.enter(now, snd.una, snd.nxt, recover_fs);
         snd.tlp.forget();
-        self.stats.fast_retransmits += 1;
+        self.stats.rare().fast_retransmits += 1;
         tracing::debug!(
             flight,
             lost = snd.board.held(),

@@ -46,7 +46,7 @@ impl Connection {
         if self.ecn.release() && !self.snd.is_outstanding() {
             return;
         }
-        self.stats.timeouts += 1;
+        self.stats.rare().timeouts += 1;
         self.snd.rtt.back_off();
         let snd = &mut self.snd;
         let first = snd.retries == 0;
@@ -85,9 +85,9 @@ impl Connection {
     fn mark_overdue(&mut self, now: Instant) {
         let since = if self.agreed.sack { self.snd.rack.overdue(now, self.reordering_window()) } else { now };
         let SendHalf { board, rate, congestion, .. } = &mut self.snd;
-        let lost = &mut self.stats.bytes_lost;
+        let stats = &mut self.stats;
         board.on_timeout(since, &mut |sent, octets| {
-            *lost += u64::from(octets);
+            stats.add_lost(octets);
             congestion.on_lost(&rate.on_lost(now, sent, octets));
         });
     }

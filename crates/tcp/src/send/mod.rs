@@ -76,7 +76,8 @@ pub(crate) struct SendHalf {
     pub(crate) tlp: Tlp,
     pub(crate) recovery: Recovery,
     pub(crate) rate: DeliveryRate,
-    pub(crate) pacer: Pacer,
+    /// Boxed, and made when first needed: few connections pace.
+    pub(crate) pacer: Option<Box<Pacer>>,
     pub(crate) congestion: Algorithm,
     /// Retransmissions in a row of the segment at `una`.
     pub(crate) retries: u8,
@@ -115,7 +116,7 @@ impl SendHalf {
             tlp: Tlp::default(),
             recovery: Recovery::new(iss),
             rate: DeliveryRate::default(),
-            pacer: Pacer::default(),
+            pacer: None,
             congestion: Algorithm::new(&config.congestion, u32::from(mss), iss.0),
             retries: 0,
             probes: 0,

@@ -27,7 +27,7 @@ pub(crate) struct SentState {
 
 /// The newest transmission of which the current ACK delivered something.
 #[derive(Debug, Clone, Copy)]
-struct Newest {
+pub(crate) struct Newest {
     sent_at: Instant,
     state: SentState,
 }
@@ -49,10 +49,6 @@ pub(crate) struct DeliveryRate {
     first_sent_at: Instant,
     /// Once this much is delivered, samples are of the path again and not of the application; 0 if they are.
     app_limited_until: u64,
-    /// Kept from ACK to ACK for its memory.
-    newest: Option<Box<Newest>>,
-    /// The current ACK has set `newest`.
-    fresh: bool,
     /// The last rate that was not the application's.
     rate: u64,
 }
@@ -75,17 +71,21 @@ impl DeliveryRate {
         }
     }
 
-    /// An ACK delivered, for the first time, `octets` of what left at `sent_at`.
-    pub(crate) fn on_delivered(&mut self, now: Instant, sent_at: Instant, sent: &SentState, octets: u32) {
+    /// An ACK delivered, for the first time, `octets` of what left at `sent_at`; `newest` is of the same ACK.
+    pub(crate) fn on_delivered(
+        &mut self,
+        now: Instant,
+        sent_at: Instant,
+        sent: &SentState,
+        octets: u32,
+        newest: &mut Option<Newest>,
+    ) {
         self.delivered += u64::from(octets);
         self.delivered_at = now;
         let delivery = Newest { sent_at, state: *sent };
-        match &mut self.newest {
-            Some(newest) if self.fresh && newest.order() > delivery.order() => {}
-            Some(newest) => **newest = delivery,
-            None => self.newest = Some(Box::new(delivery)),
+        if newest.is_none_or(|newest| newest.order() <= delivery.order()) {
+            *newest = Some(delivery);
         }
-        self.fresh = true;
     }
 
     /// `octets` of a transmission are lost.
@@ -101,16 +101,13 @@ impl DeliveryRate {
         }
     }
 
-    /// The sample of the ACK whose deliveries were told before. `None` if there were none, or their times say nothing
+    /// The sample of the ACK of which `newest` is the newest delivery. `None` if there was none, or the times say nothing
     /// (draft 3.3).
-    pub(crate) fn sample(&mut self, min_rtt: Duration) -> Option<RateSample> {
+    pub(crate) fn sample(&mut self, newest: Option<&Newest>, min_rtt: Duration) -> Option<RateSample> {
         if self.delivered > self.app_limited_until {
             self.app_limited_until = 0;
         }
-        if !core::mem::take(&mut self.fresh) {
-            return None;
-        }
-        let Newest { sent_at, state } = **self.newest.as_ref()?;
+        let Newest { sent_at, state } = *newest?;
         self.first_sent_at = self.first_sent_at.max(sent_at);
         // ACKs may come compressed, and sending may stall: the slower of the two is the path's.
         let interval = (sent_at - state.first_sent_at).max(self.delivered_at - state.delivered_at);

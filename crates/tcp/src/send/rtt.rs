@@ -5,8 +5,8 @@ use core::time::Duration;
 use crate::config::TcpConfig;
 use crate::time::Instant;
 
-/// How long a least round trip counts, twice.
-const MIN_RTT_PERIOD: Duration = Duration::from_secs(30);
+/// How long a least round trip counts, twice: half a minute, in ticks of 2^20 ns.
+const MIN_RTT_PERIOD: u32 = (30_000_000_000_u64 >> 20) as u32;
 
 /// RTO after the handshake when a SYN was lost (RFC 6298 5.7).
 const RTO_AFTER_LOST_SYN: Duration = Duration::from_secs(3);
@@ -22,8 +22,8 @@ pub(crate) struct RttEstimator {
     rto: u64,
     /// The least round trips of this period and of the one before, in nanoseconds.
     min_rtt: [u64; 2],
-    /// When this period began.
-    min_since: Instant,
+    /// When this period began, in ticks, modulo 2^32.
+    min_since: u32,
     /// How many times the timer doubled since the last sample.
     backoff: u8,
 }
@@ -35,7 +35,7 @@ impl RttEstimator {
             rttvar: 0,
             rto: nanos(config.initial_rto),
             min_rtt: [u64::MAX; 2],
-            min_since: Instant::ZERO,
+            min_since: 0,
             backoff: 0,
         }
     }
@@ -84,7 +84,8 @@ impl RttEstimator {
 
     /// A round trip of `rtt` ended at `now`: the least one is that of the last half minute to minute (R8985-4).
     pub(crate) fn note_least(&mut self, now: Instant, rtt: Duration) {
-        if now - self.min_since >= MIN_RTT_PERIOD {
+        let now = (now.as_nanos() >> 20) as u32;
+        if now.wrapping_sub(self.min_since) >= MIN_RTT_PERIOD {
             self.min_rtt = [u64::MAX, self.min_rtt[0]];
             self.min_since = now;
         }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use netstack_wire::SeqNum;
 
-use super::{Ack, Growth, HyStart};
+use super::{Ack, Growth, HyStart, NO_SAMPLE};
 use crate::time::Instant;
 
 /// A slow start whose rounds have `acks` ACKs each.
@@ -51,8 +51,8 @@ fn a_round_ends_when_what_was_outstanding_at_its_start_is_acknowledged() {
         hystart.on_ack(&ack, 8);
         (
             hystart.window_end.unwrap().0,
-            hystart.current_min.unwrap().as_millis(),
-            hystart.last_min.map(|min| min.as_millis()),
+            hystart.current_min / 1_000,
+            (hystart.last_min != NO_SAMPLE).then_some(hystart.last_min / 1_000),
             hystart.samples,
         )
     };

@@ -164,7 +164,8 @@ impl<C: Controller> Path<C> {
         *acked = true;
         self.flight -= M;
         self.delivered += u64::from(M);
-        self.sampler.on_delivered(self.now, sent_at, &state, M);
+        let mut newest = None;
+        self.sampler.on_delivered(self.now, sent_at, &state, M, &mut newest);
         let rtt = self.now - sent_at;
         self.last_rtt = rtt;
         self.srtt = if self.srtt.is_zero() { rtt } else { (self.srtt * 7 + rtt) / 8 };
@@ -191,7 +192,7 @@ impl<C: Controller> Path<C> {
             rtt: Some(rtt),
             srtt: self.srtt,
             min_rtt: self.min_rtt,
-            rate: self.sampler.sample(self.min_rtt),
+            rate: self.sampler.sample(newest.as_ref(), self.min_rtt),
             ..Ack::new(self.now, M)
         };
         self.controller.on_ack(&ack);

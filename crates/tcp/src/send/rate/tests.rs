@@ -30,12 +30,13 @@ impl Sender {
     }
 
     fn ack(&mut self, now: u64, segments: usize) -> Option<RateSample> {
+        let mut newest = None;
         for _ in 0..segments {
             let (sent_at, state) = self.sent[self.acked];
-            self.rate.on_delivered(at(now), at(sent_at), &state, M);
+            self.rate.on_delivered(at(now), at(sent_at), &state, M, &mut newest);
             self.acked += 1;
         }
-        self.rate.sample(Duration::ZERO)
+        self.rate.sample(newest.as_ref(), Duration::ZERO)
     }
 }
 
@@ -125,13 +126,14 @@ fn a_sample_shorter_than_a_round_trip_says_nothing() {
     let mut sender = Sender::default();
     sender.send(0);
     let (sent_at, state) = sender.sent[0];
-    sender.rate.on_delivered(at(400), at(sent_at), &state, M);
+    let mut newest = None;
+    sender.rate.on_delivered(at(400), at(sent_at), &state, M, &mut newest);
     assert_eq!(
-        sender.rate.sample(Duration::from_micros(500)),
+        sender.rate.sample(newest.as_ref(), Duration::from_micros(500)),
         None,
         "the clock, or a resent segment's first copy"
     );
-    assert_eq!(sender.rate.sample(Duration::ZERO), None, "and nothing new since");
+    assert_eq!(sender.rate.sample(None, Duration::ZERO), None, "and nothing new since");
     assert_eq!(sender.rate.delivered(), u64::from(M));
 }
 
@@ -187,16 +189,18 @@ proptest! {
                 // One ACK, up to four segments, in no particular order.
                 let begin = pick.index(open.len());
                 let batch = &open[begin..open.len().min(begin + 1 + step as usize % 4)];
+                let mut delivery = None;
                 for &segment in batch.iter().rev() {
                     told[segment].gone = true;
                     delivered += u64::from(M);
                     delivered_at = now;
-                    rate.on_delivered(at(now), at(told[segment].sent_at), &told[segment].state, M);
+                    let sent_at = at(told[segment].sent_at);
+                    rate.on_delivered(at(now), sent_at, &told[segment].state, M, &mut delivery);
                 }
                 let newest = told[*batch.last().unwrap()].clone();
                 first = first.max(newest.sent_at);
                 let interval = (newest.sent_at - newest.first_sent_at).max(now - newest.delivered_at);
-                let sample = rate.sample(Duration::ZERO).unwrap();
+                let sample = rate.sample(delivery.as_ref(), Duration::ZERO).unwrap();
                 prop_assert_eq!(sample.interval, Duration::from_micros(interval));
                 prop_assert_eq!(sample.prior_delivered, newest.delivered);
                 prop_assert_eq!(sample.rate, (delivered - newest.delivered) * 1_000_000 / interval);
