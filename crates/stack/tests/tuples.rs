@@ -208,8 +208,12 @@ async fn a_reopened_tuple_starts_above_a_fast_connection() {
     raw.open().await;
     let iss = raw.ack;
     let (mut stream, _) = listener.accept().await.unwrap();
-    stream.write_all(&pattern(LEN)).await.unwrap();
-    stream.shutdown().await.unwrap();
+    // Beside the reader: the send buffer follows what the path takes.
+    let writer = tokio::spawn(async move {
+        stream.write_all(&pattern(LEN)).await.unwrap();
+        stream.shutdown().await.unwrap();
+        stream
+    });
     let mut fin = false;
     while !fin {
         let seen = raw.recv().await;
@@ -218,6 +222,7 @@ async fn a_reopened_tuple_starts_above_a_fast_connection() {
         raw.ack += seen.header.seg_len(seen.payload.len());
         raw.send(TcpFlags::ACK, b"");
     }
+    let _stream = writer.await.unwrap();
     raw.send(TcpFlags::ACK | TcpFlags::FIN, b"");
     raw.recv().await;
     sleep(TICK).await;
