@@ -1,11 +1,13 @@
 use crate::rows::{Row, Scale, rows};
 use crate::{Contender, measure};
 
-/// The rows that are quick enough to run in a test.
-fn some() -> Vec<Row> {
-    let names = ["bdp", "shallow", "response-1", "late-10"];
-    let quick = |row: &Row| names.contains(&row.name) && row.contender == Contender::NewReno;
-    rows().into_iter().filter(quick).collect()
+/// Rows of NewReno that are quick enough to run in a test, the quickest first.
+fn quick() -> Vec<Row> {
+    let find = |name| {
+        let of_newreno = |row: &Row| row.name == name && row.contender == Contender::NewReno;
+        rows().into_iter().find(of_newreno).expect("the table has this row")
+    };
+    ["response-1", "bdp", "shallow"].into_iter().map(find).collect()
 }
 
 /// A figure that no controller could miss would prove nothing: whatever size a fixed window has, it is too small for one link
@@ -13,9 +15,11 @@ fn some() -> Vec<Row> {
 #[test]
 fn a_window_that_never_changes_fails_the_table() {
     for segments in [10, 40, 450, 600, 5_000] {
-        let rows: Vec<_> = some().into_iter().map(|row| row.with(Contender::Fixed(segments))).collect();
-        let table = measure(&rows, Scale::Quick, 1);
-        assert!(!table.passes(), "{segments} segments pass:\n{table}");
+        let fails = |row: Row| {
+            let row = row.with(Contender::Fixed(segments));
+            !measure(&[row], Scale::Quick, 1).passes()
+        };
+        assert!(quick().into_iter().any(fails), "{segments} segments pass");
     }
 }
 
