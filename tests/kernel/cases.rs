@@ -29,6 +29,8 @@ pub(crate) enum Family {
 pub(crate) enum Link {
     /// One packet of at most the MTU at a time.
     Plain,
+    /// The same, and what comes in is put together in software.
+    Coalescing,
     /// Super-segments and unfinished checksums, where this kernel allows them.
     Offload,
 }
@@ -122,6 +124,10 @@ cases! {
     "transfer::short::v4::plain": transfer::short, CurrentThread, V4, Plain, 45;
     "transfer::short::v4::offload": transfer::short, CurrentThread, V4, Offload, 45;
     "transfer::short::v6::plain": transfer::short, CurrentThread, V6, Plain, 45;
+    "transfer::short::v4::coalescing": transfer::short, MultiThread, V4, Coalescing, 45;
+    "transfer::coalesced::v4": transfer::coalesced, CurrentThread, V4, Coalescing, 45;
+    "transfer::coalesced::v6": transfer::coalesced, MultiThread, V6, Coalescing, 45;
+    "transfer::coalesced_with_ecn::v4": transfer::coalesced_with_ecn, MultiThread, V4, Coalescing, 45, ecn::accurate;
     "transfer::tiny_full::v4": transfer::tiny_full, MultiThread, V4, Plain, 120, transfer::tiny_buffers;
     "transfer::tiny_short::v6": transfer::tiny_short, CurrentThread, V6, Offload, 60, transfer::tiny_buffers;
 "lossy::both_directions::cubic": lossy::both_directions, MultiThread, V4, Plain, 60;

@@ -15,6 +15,10 @@ pub(crate) fn asking(config: &mut TcpConfig) {
     config.ecn(EcnPolicy::On);
 }
 
+pub(crate) fn accurate(config: &mut TcpConfig) {
+    config.ecn(EcnPolicy::Accurate);
+}
+
 /// The kernel asks, or answers: what is sent bears ECT, also in super-segments, and arrives whole.
 // req: R3168-1, R3168-4
 pub(crate) async fn both_roles(world: Arc<World>) -> CaseResult {

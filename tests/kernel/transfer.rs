@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
-use tokio_netstack::TcpConfig;
+use tokio_netstack::{EcnMode, TcpConfig, TcpStream};
 
 use crate::bytes::{CHUNK, check, check_end, send};
 use crate::world::{CaseResult, World, ensure, print_counters};
@@ -44,6 +44,40 @@ pub(crate) async fn tiny_full(world: Arc<World>) -> CaseResult {
 // req: S-SEQ-1, S-SEQ-2, S-SEQ-3
 pub(crate) async fn tiny_short(world: Arc<World>) -> CaseResult {
     both_ways(&world, SHORT, TINY, true).await
+}
+
+/// 200 MB from the kernel, which the device's wrapper puts together.
+// req: S-TEXT-1, S-ACK-4
+pub(crate) async fn coalesced(world: Arc<World>) -> CaseResult {
+    let (kernel, stream) = world.pair(7).await?;
+    upload(&world, kernel, stream).await
+}
+
+/// The same where every segment bears the counter of Accurate ECN.
+pub(crate) async fn coalesced_with_ecn(world: Arc<World>) -> CaseResult {
+    // 3: ask for Accurate ECN. A kernel that knows it not refuses the value, and agrees on the other.
+    let sysctl = "/proc/sys/net/ipv4/tcp_ecn";
+    std::fs::write(sysctl, "3").or_else(|_| std::fs::write(sysctl, "1"))?;
+    let (kernel, stream) = world.pair(7).await?;
+    let ecn = stream.info().await?.ecn;
+    eprintln!("ECN: {ecn:?}");
+    ensure!(ecn != EcnMode::Off, "no ECN was agreed on");
+    upload(&world, kernel, stream).await
+}
+
+async fn upload(world: &World, mut kernel: tokio::net::TcpStream, mut stream: TcpStream) -> CaseResult {
+    let sending = world.on_kernel(async move {
+        send(&mut kernel, 1, SHORT, CHUNK).await?;
+        kernel.shutdown().await
+    });
+    check(&mut stream, 1, SHORT, CHUNK).await?;
+    check_end(&mut stream).await?;
+    sending.await??;
+    print_counters(&world.stack);
+    let device = world.stack.device_counters(0).map_or(0, |device| device.rx_frames);
+    let packets = world.stack.counters().rx_packets;
+    ensure!(2 * packets < device, "{device} frames came in as {packets}: none were put together");
+    Ok(())
 }
 
 /// So many bytes each way at once, over a connection that the kernel opens.

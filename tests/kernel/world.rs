@@ -11,8 +11,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use netstack_device::netns;
 use netstack_device::tun::{OffloadMode, TunConfig, TunDevice};
+use netstack_device::{Coalescing, Device, netns};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio_netstack::{Stack, TcpConfig, TcpListener, TcpStream};
@@ -174,7 +174,7 @@ async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
         .mtu(MTU)
         .queues(setup.queues)
         .offload(match setup.link {
-            Link::Plain => OffloadMode::Off,
+            Link::Plain | Link::Coalescing => OffloadMode::Off,
             Link::Offload => OffloadMode::Auto,
         })
         .host_address(Ipv4Addr::new(192, 0, 2, 1).into(), 24)
@@ -183,6 +183,10 @@ async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
         .await
         .map_err(io::Error::from)?;
     eprintln!("device: {device:?}");
+    let device: Box<dyn Device> = match setup.link {
+        Link::Coalescing => Box::new(Coalescing::new(device)),
+        Link::Plain | Link::Offload => Box::new(device),
+    };
     let gate = Gate::default();
     let mut config = TcpConfig::new();
     (setup.configure)(&mut config);

@@ -24,8 +24,9 @@ use run::Run;
 /// - the IP headers are alike: addresses, DSCP and ECN (a packet marked CE never joins one that is not), TTL or hop limit,
 ///   flow label, DF; no IPv4 options and no extension headers. IPv4 identifications are all the same with DF, or go up
 ///   by one;
-/// - the TCP headers are alike: ports, acknowledgment, window, options bit by bit (hence timestamps); of the flags ACK
-///   alone, and PSH on the last segment;
+/// - the TCP headers are alike: ports, acknowledgment, window, options bit by bit (hence timestamps), AE and ECE; of the
+///   other flags ACK alone, and PSH on the last segment. CWR stays apart, as a cut leaves it on the first piece only: of
+///   the values of Accurate ECN's counter (RFC 9768) that is every other pair;
 /// - sequence numbers follow each other, and each segment but the last is as long as the first;
 /// - each checksum was verified, here or by the device; a segment that fails is passed on as it is.
 ///
@@ -64,6 +65,9 @@ impl<D: Device> Device for Coalescing<D> {
     }
 }
 
+/// Frames of the device that a call reads at most: what became of few frames were many reads.
+const READS: usize = 2 * RxBatch::MAX_FRAMES;
+
 struct CoalescingRx {
     inner: Box<dyn RxQueue>,
     /// What the device gave.
@@ -96,14 +100,15 @@ impl RxQueue for CoalescingRx {
             return Poll::Ready(Err(error));
         }
         let (frames, bytes) = batch.room();
-        let mut taken = 0;
+        let (mut taken, mut reads) = (0, 0);
         // Each frame may end as one of its own: no more are read than the batch can take like that.
-        while self.runs.len() < frames && taken < bytes {
-            self.read.set_limits(frames - self.runs.len(), bytes - taken);
+        while self.runs.len() < frames && taken < bytes && reads < READS {
+            self.read.set_limits((frames - self.runs.len()).min(READS - reads), bytes - taken);
             match self.inner.poll_recv(cx, &mut self.read) {
                 Poll::Ready(Ok(())) if self.read.is_empty() => break,
                 Poll::Ready(Ok(())) => {
                     taken += self.read.bytes();
+                    reads += self.read.len();
                     self.coalesce();
                 }
                 Poll::Ready(Err(error)) if self.runs.is_empty() => return Poll::Ready(Err(error)),
@@ -115,6 +120,7 @@ impl RxQueue for CoalescingRx {
                 Poll::Pending => break,
             }
         }
+        batch.note_joined(reads - self.runs.len());
         for run in self.runs.drain(..) {
             batch.push(run.into_frame());
         }

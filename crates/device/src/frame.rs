@@ -212,6 +212,7 @@ pub(crate) fn gather(head: &[u8], payload: &[Bytes]) -> Bytes {
 pub struct RxBatch {
     frames: Vec<RxFrame>,
     bytes: usize,
+    joined: usize,
     max_frames: usize,
     max_bytes: usize,
 }
@@ -229,7 +230,7 @@ impl RxBatch {
 
     /// An empty batch with these bounds, each taken as at least 1.
     pub fn with_limits(frames: usize, bytes: usize) -> Self {
-        Self { frames: Vec::new(), bytes: 0, max_frames: frames.max(1), max_bytes: bytes.max(1) }
+        Self { frames: Vec::new(), bytes: 0, joined: 0, max_frames: frames.max(1), max_bytes: bytes.max(1) }
     }
 
     /// Adds a frame. A device stops reading once [`is_full`](Self::is_full).
@@ -268,6 +269,17 @@ impl RxBatch {
         self.bytes
     }
 
+    /// Packets that were read beyond the frames held, since some were put together in software
+    /// ([`Coalescing`](crate::Coalescing)): what reading them cost is not seen by the frames.
+    pub fn joined(&self) -> usize {
+        self.joined
+    }
+
+    /// Counts packets that were put together with others.
+    pub(crate) fn note_joined(&mut self, packets: usize) {
+        self.joined += packets;
+    }
+
     /// The frames held, oldest first.
     pub fn frames(&self) -> &[RxFrame] {
         &self.frames
@@ -275,13 +287,13 @@ impl RxBatch {
 
     /// Takes all frames out, oldest first; the storage stays for the next batch.
     pub fn drain(&mut self) -> impl Iterator<Item = RxFrame> + '_ {
-        self.bytes = 0;
+        (self.bytes, self.joined) = (0, 0);
         self.frames.drain(..)
     }
 
     /// Drops all frames.
     pub fn clear(&mut self) {
-        self.bytes = 0;
+        (self.bytes, self.joined) = (0, 0);
         self.frames.clear();
     }
 }

@@ -30,11 +30,14 @@ use crate::stack::{Inner, Origin, StopSignal};
 /// all run in between, cause more ACKs than are read, until the device's queue loses them.
 const TURN: usize = 1024;
 
+/// What a packet with data costs.
+const PACKET: usize = 8;
+
 fn cost(frame: &RxFrame) -> usize {
     match frame.data.len() {
         0..=128 => 1,
-        129..=2048 => 8,
-        _ => 16,
+        129..=2048 => PACKET,
+        _ => 2 * PACKET,
     }
 }
 
@@ -96,7 +99,9 @@ impl Future for Ingress {
             match this.queue.poll_recv(cx, &mut this.batch) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) => {
-                    work += this.batch.frames().iter().map(cost).sum::<usize>().max(1);
+                    // A super-segment that was put together here was a read for each of its packets.
+                    let joined = this.batch.joined() * PACKET;
+                    work += (this.batch.frames().iter().map(cost).sum::<usize>() + joined).max(1);
                     if !this.handle_batch() {
                         return Poll::Ready(());
                     }

@@ -17,6 +17,8 @@ pub(super) enum Candidate {
     Offload,
     /// This stack, its TUN device without.
     Plain,
+    /// The same, and what it receives is put together in software.
+    PlainCoalescing,
     /// The crate ipstack.
     Ipstack,
     /// The crate netstack-smoltcp.
@@ -61,11 +63,12 @@ pub(super) struct Launch {
 
 impl Candidate {
     /// All that are compared side by side, in the order of the table.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Kernel,
         Self::KernelPlain,
         Self::Offload,
         Self::Plain,
+        Self::PlainCoalescing,
         Self::Ipstack,
         Self::NetstackSmoltcp,
         Self::NetstackSmoltcpOffload,
@@ -81,6 +84,7 @@ impl Candidate {
             Self::KernelPlain => "kernel, no GSO",
             Self::Offload => "this stack, offload",
             Self::Plain => "this stack, plain",
+            Self::PlainCoalescing => "this stack, plain, coalescing",
             Self::Ipstack => "ipstack",
             Self::NetstackSmoltcp => "netstack-smoltcp",
             Self::NetstackSmoltcpOffload => "netstack-smoltcp, offload",
@@ -124,6 +128,7 @@ impl Candidate {
             Self::KernelPlain => (Attach::VethPlain, &["serve-kernel", "--plain"]),
             Self::Offload => (Attach::Tun, &["serve-stack"]),
             Self::Plain => (Attach::Tun, &["serve-stack", "--plain"]),
+            Self::PlainCoalescing => (Attach::Tun, &["serve-stack", "--plain", "--coalescing"]),
             Self::CeilingOffload => (Attach::Tun, &["serve-ceiling"]),
             Self::CeilingPlain => (Attach::Tun, &["serve-ceiling", "--plain"]),
             Self::NetstackSmoltcpOffload => (Attach::Tun, &["--offload"]),

@@ -89,7 +89,7 @@ fn bars(results: &Results, figure: Figure) -> Vec<Bar> {
 fn colour(candidate: Candidate) -> RGBColor {
     match candidate {
         Candidate::Kernel | Candidate::KernelPlain | Candidate::KernelBbr => KERNEL,
-        Candidate::Offload | Candidate::Plain | Candidate::PlainBbr => OWN,
+        Candidate::Offload | Candidate::Plain | Candidate::PlainCoalescing | Candidate::PlainBbr => OWN,
         Candidate::Ipstack
         | Candidate::NetstackSmoltcp
         | Candidate::NetstackSmoltcpOffload

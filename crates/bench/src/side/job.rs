@@ -159,6 +159,8 @@ impl Job {
     /// Whether there is anything to learn.
     pub(super) fn applies_to(self, candidate: Candidate) -> bool {
         match self {
+            // It is about what comes in.
+            _ if candidate == Candidate::PlainCoalescing => matches!(self, Self::Bulk(Direction::Upload, _)),
             Self::Bulk(..) => true,
             Self::Bare(_) => candidate == Candidate::Offload,
             Self::Loss(_) | Self::LossVerify => candidate.is_plain() && !candidate.is_ceiling(),

@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 
 use clap::ValueEnum;
 use netstack_bench_services::{MTU, PORT, ServerArgs, ready, say, serve, until_the_parent_ends};
-use netstack_device::netns;
 use netstack_device::tun::{OffloadMode, TunConfig, TunDevice, TunError};
+use netstack_device::{Coalescing, Device, netns};
 use netstack_tcp::TcpConfig;
 use netstack_tcp::congestion::CongestionControl;
 use socket2::SockRef;
@@ -28,6 +28,9 @@ pub(crate) struct OwnArgs {
     /// Without super-segments.
     #[arg(long)]
     pub(super) plain: bool,
+    /// This stack puts together what it receives, in software.
+    #[arg(long)]
+    pub(super) coalescing: bool,
     /// The congestion controller.
     #[arg(long, value_enum, default_value_t = Congestion::Cubic)]
     pub(super) congestion: Congestion,
@@ -68,7 +71,7 @@ pub(super) fn enter_namespace() -> Result<(), Box<dyn Error>> {
 /// The kernel's TCP, in a namespace of its own behind a veth pair.
 pub(super) fn kernel(args: &OwnArgs) -> Result<(), Box<dyn Error>> {
     enter_namespace()?;
-    let OwnArgs { server, plain, congestion } = args;
+    let OwnArgs { server, plain, congestion, .. } = args;
     let runtime = server.runtime()?;
     runtime.block_on(async {
         let netlink = Netlink::new()?;
@@ -99,7 +102,10 @@ pub(super) fn stack(args: &OwnArgs) -> Result<(), Box<dyn Error>> {
     tcp.congestion(args.congestion.control()).recv_buffer(server.buffer).send_buffer(server.buffer);
     let runtime = server.runtime()?;
     runtime.block_on(async {
-        let device = tun(args).await?;
+        let device: Box<dyn Device> = match (tun(args).await?, args.coalescing) {
+            (device, true) => Box::new(Coalescing::new(device)),
+            (device, false) => Box::new(device),
+        };
         let address = IpPrefix::new(server.address.into(), PREFIX)?;
         let stack = Stack::builder().device(device).address(address).tcp_config(tcp).build()?;
         let listener = TcpListener::bind(&stack, (server.address, PORT)).await?;

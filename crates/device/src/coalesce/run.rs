@@ -12,6 +12,9 @@ use crate::{Capabilities, Checksum, Gso, GsoKind, Meta, RxFrame};
 
 const ACK: u8 = 0x10;
 const PSH: u8 = 0x08;
+const ECE: u8 = 0x40;
+/// In the byte of the data offset: the flag AE of Accurate ECN.
+const AE: u8 = 0x01;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 /// Offsets in a TCP header.
@@ -29,7 +32,8 @@ pub(super) struct Flow {
     ports: [u8; 4],
 }
 
-/// A segment that others may join, or that may join another: text, verified, ACK and perhaps PSH, plain IP header.
+/// A segment that others may join, or that may join another: text, verified, plain IP header, of the flags ACK and perhaps
+/// PSH, AE and ECE.
 #[derive(Copy, Clone, Debug)]
 struct Text {
     /// Bytes of the IP header, and of both headers.
@@ -111,6 +115,7 @@ impl Run {
         };
         ip && next.text.is_some_and(|text| text.head_len == first.head_len)
             && alike(tcp + 8, tcp + FLAGS)
+            && (a[tcp + FLAGS] ^ b[tcp + FLAGS]) & !PSH == 0
             && alike(tcp + 14, tcp + CHECKSUM)
             && alike(tcp + 18, first.head_len)
             && u32_at(b, tcp + 4) == u32_at(a, tcp + 4).wrapping_add(self.len as u32)
@@ -194,8 +199,8 @@ fn text(data: &[u8], packet: &IpPacket<'_>) -> Option<Text> {
     let plain = packet.header_len == ip_len
         && packet.total_len == data.len()
         && tcp_len >= tcp.len()
-        && tcp[OFFSET] & 0x0f == 0
-        && tcp[FLAGS] & !PSH == ACK
+        && tcp[OFFSET] & 0x0f & !AE == 0
+        && tcp[FLAGS] & !(PSH | ECE) == ACK
         && head_len < data.len();
     plain.then_some(Text { ip_len, head_len, push: tcp[FLAGS] & PSH != 0 })
 }

@@ -157,12 +157,13 @@ fn what_a_receiver_can_tell_apart_stays_apart() {
     assert_eq!(shape(&stream(4)), [4]);
     // Each in the third of four segments; what it joins and what joins it.
     type Change = fn(&mut Spec);
-    let cases: [(&str, Change, &[usize]); 16] = [
+    let cases: [(&str, Change, &[usize]); 17] = [
         ("PSH ends a run", |s| s.flags |= TcpFlags::PSH, &[3, 1]),
         ("a short segment ends a run", |s| s.len = 40, &[3, 1]),
         ("a longer segment begins anew", |s| s.len = 101, &[2, 1, 1]),
         ("FIN", |s| s.flags |= TcpFlags::FIN, &[2, 1, 1]),
-        ("ECE", |s| s.flags |= TcpFlags::ECE, &[2, 1, 1]),
+        ("ECE among others", |s| s.flags |= TcpFlags::ECE, &[2, 1, 1]),
+        ("AE among others", |s| s.flags |= TcpFlags::AE, &[2, 1, 1]),
         ("CWR", |s| s.flags |= TcpFlags::CWR, &[2, 1, 1]),
         ("URG", |s| s.flags |= TcpFlags::URG, &[2, 1, 1]),
         ("no text", |s| s.len = 0, &[2, 1, 1]),
@@ -186,6 +187,23 @@ fn what_a_receiver_can_tell_apart_stays_apart() {
     let frames = coalesced(&specs);
     assert_eq!(frames.len(), 3);
     assert_eq!((frames[1].meta, &frames[1].data), (Meta::default(), &specs[2].frame().data));
+}
+
+/// Accurate ECN repeats its counter in every segment: as long as no mark comes, AE and ECE with the counter's first value.
+#[test]
+fn segments_with_the_same_ecn_flags_grow_together() {
+    for flags in [TcpFlags::AE | TcpFlags::ECE, TcpFlags::AE, TcpFlags::ECE] {
+        let mut specs = stream(4);
+        specs.iter_mut().for_each(|spec| spec.flags |= flags);
+        assert_eq!(shape(&specs), [4], "{flags:?}");
+        let sent: Vec<Bytes> = specs.iter().map(|spec| spec.frame().data).collect();
+        let [frame] = coalesced(&specs).try_into().unwrap();
+        let pieces: Vec<Bytes> = segment_received(&frame.data, frame.meta).unwrap().collect();
+        assert_eq!(pieces, sent, "{flags:?}");
+    }
+    let mut specs = stream(4);
+    specs.iter_mut().for_each(|spec| spec.flags |= TcpFlags::CWR);
+    assert_eq!(shape(&specs), [1; 4], "a cut would keep CWR on the first alone");
 }
 
 #[test]
@@ -224,7 +242,7 @@ async fn what_lies_ready_is_read_in_one_call_and_the_end_comes_behind_it() {
     let (mut queues, tx) = Box::new(Coalescing::new(device)).split().unwrap();
     let (peer_queues, peer_tx) = Box::new(peer).split().unwrap();
     assert_eq!(tx.capabilities().max_frame, Capabilities::MAX_FRAME);
-    for spec in stream(300) {
+    for spec in stream(100) {
         let frame = spec.frame();
         let (mut head, payload) = (crate::HeadBuf::new(), [frame.data.slice(52..)]);
         head.extend_from_slice(&frame.data[..52]);
@@ -235,14 +253,37 @@ async fn what_lies_ready_is_read_in_one_call_and_the_end_comes_behind_it() {
     // Fewer than were sent: what has grown together counts once.
     let mut batch = RxBatch::with_limits(4, usize::MAX);
     std::future::poll_fn(|cx| queues[0].poll_recv(cx, &mut batch)).await.unwrap();
-    assert_eq!((batch.len(), batch.bytes()), (1, 52 + 300 * 100));
+    assert_eq!((batch.len(), batch.bytes(), batch.joined()), (1, 52 + 100 * 100, 99));
     std::future::poll_fn(|cx| queues[0].poll_recv(cx, &mut batch)).await.unwrap_err();
+}
+
+/// However much grows together, a call reads a bounded number of frames.
+#[tokio::test(start_paused = true)]
+async fn a_call_reads_a_bounded_number_of_frames() {
+    let (device, peer) = pair_with_depth(NONE, NONE, 512);
+    let (mut queues, _tx) = Box::new(Coalescing::new(device)).split().unwrap();
+    let (_peer_queues, peer_tx) = Box::new(peer).split().unwrap();
+    for spec in stream(300) {
+        let (mut head, payload) = (crate::HeadBuf::new(), [spec.frame().data]);
+        let frame = TxFrame { head: &mut head, payload: &payload, meta: Meta::default(), flow: 0 };
+        peer_tx.try_send(frame, &mut Turn::new()).unwrap();
+    }
+    let mut reads = Vec::new();
+    for _ in 0..3 {
+        let mut batch = RxBatch::new();
+        std::future::poll_fn(|cx| queues[0].poll_recv(cx, &mut batch)).await.unwrap();
+        reads.push(batch.len() + batch.joined());
+        batch.clear();
+        assert_eq!(batch.joined(), 0);
+    }
+    assert_eq!(reads, [READS, READS, 300 - 2 * READS]);
 }
 
 fn flags() -> impl Strategy<Value = TcpFlags> {
     prop_oneof![
         8 => Just(TcpFlags::ACK),
         2 => Just(TcpFlags::ACK | TcpFlags::PSH),
+        1 => Just(TcpFlags::ACK | TcpFlags::AE | TcpFlags::ECE),
         1 => Just(TcpFlags::ACK | TcpFlags::FIN),
         1 => Just(TcpFlags::ACK | TcpFlags::PSH | TcpFlags::ECE),
         1 => Just(TcpFlags::RST),

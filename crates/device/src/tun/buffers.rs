@@ -12,10 +12,13 @@ const BLOCK: usize = 32 * 1024;
 const LENT: usize = 32;
 /// Of those as many are looked at for one that has come back: most do in the order in which they went.
 const TRIES: usize = 3;
+/// Buffers that may be asked for in vain before another is forgotten, so that those of a reader that stands still make room
+/// in the end. Not at each: with more in use than are remembered none would come back in time.
+const PATIENCE: u32 = 16;
 
 /// The read buffer, and what frames are handed out in.
 ///
-/// A frame costs an allocation only where the reader lags behind: blocks and read buffers are taken up again when the
+/// A frame costs an allocation only where readers lag behind: blocks and read buffers are taken up again when the
 /// last frame in them is dropped. At most [`LENT`] read buffers and a block stay with an idle queue.
 pub(super) struct Buffers {
     /// The read buffer. Always initialised: `tokio-tun` would zero what is not, at each read.
@@ -24,12 +27,13 @@ pub(super) struct Buffers {
     block: BytesMut,
     /// Read buffers whose frames were handed out whole, oldest first.
     lent: VecDeque<Bytes>,
+    misses: u32,
 }
 
 impl Buffers {
     /// With a read buffer of `size` bytes.
     pub(super) fn new(size: usize) -> Self {
-        Self { buf: BytesMut::zeroed(size), size, block: BytesMut::new(), lent: VecDeque::new() }
+        Self { buf: BytesMut::zeroed(size), size, block: BytesMut::new(), lent: VecDeque::new(), misses: 0 }
     }
 
     /// What to read into.
@@ -68,6 +72,13 @@ impl Buffers {
                 Some(Ok(free)) => return free,
                 Some(Err(held)) => self.lent.push_back(held),
                 None => break,
+            }
+        }
+        if self.lent.len() == LENT {
+            self.misses += 1;
+            if self.misses == PATIENCE {
+                self.misses = 0;
+                self.lent.pop_front();
             }
         }
         BytesMut::zeroed(self.size)

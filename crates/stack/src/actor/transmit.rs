@@ -14,6 +14,7 @@ use netstack_wire::{Protocol, checksum};
 use tracing::trace;
 
 use super::Actor;
+use crate::stack::Interface;
 
 /// What a turn may send: 8 packets of the wire, or four super-segments. Then ingress has its turn: each write to a TUN
 /// device may have put an ACK into a queue that holds a thousand, and ACKs that find it full are what starves flows.
@@ -70,19 +71,13 @@ impl Actor {
             if *burst == 0 {
                 return Sent::More;
             }
-            let cuts = self.cuts();
-            let most = if cuts { *burst as usize * self.connection.effective_mss() } else { MAX_PAYLOAD };
+            let most =
+                if self.cuts() { *burst as usize * self.connection.effective_mss() } else { MAX_PAYLOAD };
             let Some(transmit) = self.connection.poll_transmit(now, payload, most.min(MAX_PAYLOAD)) else {
                 self.leave_queue();
                 return Sent::All;
             };
-            let cost = match usize::from(transmit.gso_size) {
-                0 => 1,
-                size if cuts => transmit.payload_len.div_ceil(size) as u32,
-                _ => SUPER_SEGMENT,
-            };
-            *burst = burst.saturating_sub(cost);
-            if let Sent::Gone = self.send(&transmit, payload) {
+            if let Sent::Gone = self.send(&transmit, payload, burst) {
                 return Sent::Gone;
             }
         }
@@ -90,8 +85,12 @@ impl Actor {
 
     /// Whether super-segments are cut here, for a device that takes none.
     fn cuts(&self) -> bool {
-        let tx = self.shared.inner.interfaces[usize::from(self.shared.interface)].capabilities.tx;
+        let tx = self.interface().offloads();
         if self.shared.tuple.local().is_ipv4() { !tx.tso4 } else { !tx.tso6 }
+    }
+
+    fn interface(&self) -> &Interface {
+        &self.shared.inner.interfaces[usize::from(self.shared.interface)]
     }
 
     /// Gives up our place in the device's FIFO.
@@ -102,8 +101,8 @@ impl Actor {
         }
     }
 
-    /// Sends one transmission, or holds it.
-    fn send(&mut self, transmit: &Transmit, payload: &mut Vec<Bytes>) -> Sent {
+    /// Sends one transmission, or holds it, and charges the burst for it.
+    fn send(&mut self, transmit: &Transmit, payload: &mut Vec<Bytes>, burst: &mut u32) -> Sent {
         let tuple = self.shared.tuple;
         trace!(
             "{}",
@@ -123,9 +122,14 @@ impl Actor {
         if meta.gso.is_some() {
             counters.tx_super_segments.bump();
         }
-        let offloads = self.shared.inner.interfaces[usize::from(self.shared.interface)].capabilities.tx;
-        let outcome =
-            if offloads.accept(meta) { self.try_send(&mut head, payload, meta) } else { Outcome::Offload };
+        let accepted = self.interface().offloads().accept(meta);
+        let outcome = if accepted { self.try_send(&mut head, payload, meta) } else { Outcome::Offload };
+        let cost = match (usize::from(transmit.gso_size), &outcome) {
+            (0, _) => 1,
+            (size, Outcome::Offload) => transmit.payload_len.div_ceil(size) as u32,
+            _ => SUPER_SEGMENT,
+        };
+        *burst = burst.saturating_sub(cost);
         match outcome {
             Outcome::Sent => return Sent::All,
             Outcome::Gone => return Sent::Gone,
@@ -233,7 +237,10 @@ impl Actor {
                 return Outcome::Sent;
             }
             Err(SendError::Full) => Outcome::Full,
-            Err(SendError::Offload) => Outcome::Offload,
+            Err(SendError::Offload) => {
+                inner.interfaces[usize::from(self.shared.interface)].refused();
+                Outcome::Offload
+            }
             Err(_) => return Outcome::Gone,
         };
         // The device may have written its own header in front.

@@ -11,38 +11,87 @@ use bytes::BytesMut;
 /// Size of a block.
 pub(crate) const BLOCK: usize = 64 * 1024;
 
-/// Blocks that a thread remembers, in use or not: at most 1 MiB stays with an idle one.
-const KEPT: usize = 16;
+/// Blocks that a thread remembers, in use or not: at most 4 MiB stays with it when its flows end at once.
+const KEPT: usize = 64;
+
+/// Beyond these, 1 MiB, blocks that nobody uses are given back one by one.
+const IDLE: usize = 16;
 
 /// Blocks looked at for one that has come back: most do in the order in which they went.
 const TRIES: usize = 3;
 
+/// Blocks that may be asked for in vain before another is forgotten, so that those of a flow that stands still make room
+/// in the end. Not at each: with more in use than are remembered none would come back in time.
+const PATIENCE: u32 = 16;
+
 thread_local! {
+    static POOL: Cell<Pool> = const { Cell::new(Pool { marks: VecDeque::new(), misses: 0 }) };
+}
+
+#[derive(Default)]
+struct Pool {
     /// An empty handle to each block, oldest first.
-    static MARKS: Cell<VecDeque<BytesMut>> = const { Cell::new(VecDeque::new()) };
+    marks: VecDeque<BytesMut>,
+    misses: u32,
 }
 
 /// An empty block with room for [`BLOCK`] bytes.
 pub(crate) fn block() -> BytesMut {
-    // A thread that ends has no marks any more.
-    let mut marks = MARKS.try_with(Cell::take).unwrap_or_default();
-    let mut block = reclaimed(&mut marks).unwrap_or_else(|| BytesMut::with_capacity(BLOCK));
-    if marks.len() < KEPT {
-        marks.push_back(block.split_off(block.capacity()));
-    }
-    let _ = MARKS.try_with(|cell| cell.set(marks));
+    // A thread that ends has none any more.
+    let mut pool = POOL.try_with(Cell::take).unwrap_or_default();
+    let block = pool.block();
+    let _ = POOL.try_with(|cell| cell.set(pool));
     block
 }
 
-fn reclaimed(marks: &mut VecDeque<BytesMut>) -> Option<BytesMut> {
-    for _ in 0..TRIES {
-        let mut mark = marks.pop_front()?;
-        if mark.try_reclaim(BLOCK) {
-            return Some(mark);
+impl Pool {
+    fn block(&mut self) -> BytesMut {
+        let mut block = match self.reclaimed() {
+            Some(block) => {
+                self.give_back();
+                block
+            }
+            None => {
+                self.forget();
+                BytesMut::with_capacity(BLOCK)
+            }
+        };
+        if self.marks.len() < KEPT {
+            self.marks.push_back(block.split_off(block.capacity()));
         }
-        marks.push_back(mark);
+        block
     }
-    None
+
+    fn reclaimed(&mut self) -> Option<BytesMut> {
+        for _ in 0..TRIES {
+            let mut mark = self.marks.pop_front()?;
+            if mark.try_reclaim(BLOCK) {
+                return Some(mark);
+            }
+            self.marks.push_back(mark);
+        }
+        None
+    }
+
+    /// One block served: the next is not needed if it lies idle too.
+    fn give_back(&mut self) {
+        if self.marks.len() >= IDLE
+            && let Some(mut mark) = self.marks.pop_front()
+            && !mark.try_reclaim(BLOCK)
+        {
+            self.marks.push_front(mark);
+        }
+    }
+
+    fn forget(&mut self) {
+        if self.marks.len() == KEPT {
+            self.misses += 1;
+            if self.misses == PATIENCE {
+                self.misses = 0;
+                self.marks.pop_front();
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -247,7 +247,7 @@ fn take_into_use(devices: Vec<Box<dyn Device>>, routes: &Routes) -> io::Result<(
             return Err(invalid(text));
         }
         queues.extend(receivers.into_iter().map(|queue| (index, queue)));
-        interfaces.push(Interface { tx, capabilities });
+        interfaces.push(Interface::new(tx, &capabilities));
     }
     Ok((interfaces, queues))
 }

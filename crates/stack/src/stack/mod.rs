@@ -2,6 +2,7 @@
 
 mod builder;
 pub(crate) mod counters;
+mod interface;
 mod lifecycle;
 
 use std::fmt;
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use netstack_device::{Capabilities, DeviceCounters, TxQueue};
+use netstack_device::DeviceCounters;
 use netstack_tcp::{Connection, FourTuple, IsnGenerator, Opening, PortAllocator, SynRecord, TcpConfig};
 use netstack_wire::SeqNum;
 use tokio::runtime::Handle;
@@ -18,6 +19,7 @@ use tracing::{Instrument, info, warn};
 
 pub use builder::StackBuilder;
 pub use counters::StackCounters;
+pub(crate) use interface::Interface;
 pub(crate) use lifecycle::{ActorGuard, StopSignal};
 
 use crate::actor::{Actor, Shared, order};
@@ -30,13 +32,6 @@ use crate::route::Routes;
 use crate::secrets::Secrets;
 use counters::Counters;
 use lifecycle::Lifecycle;
-
-/// A device in use: its sending half.
-#[derive(Debug)]
-pub(crate) struct Interface {
-    pub(crate) tx: Arc<dyn TxQueue>,
-    pub(crate) capabilities: Capabilities,
-}
 
 /// What everything in a stack shares.
 ///
@@ -94,7 +89,7 @@ impl Inner {
             tuple,
             iss: self.isn.isn(now, &tuple),
             ts_offset: self.isn.ts_offset(&tuple),
-            mtu: self.interfaces[interface].capabilities.mtu.min(usize::from(u16::MAX)) as u16,
+            mtu: self.interfaces[interface].mtu.min(usize::from(u16::MAX)) as u16,
         };
         let (connection, listener) = match origin {
             Origin::Active => (Connection::connect(now, opening, Arc::clone(config)), None),

@@ -23,6 +23,8 @@ fn ceilings_move_bulk_data_alone_and_loss_needs_plain_packets() {
         assert_eq!(job.applies_to(Candidate::Kernel), !lossy);
     }
     assert!(Job::Loss(Direction::Upload).applies_to(Candidate::Plain));
+    assert!(Job::Bulk(Direction::Upload, 16).applies_to(Candidate::PlainCoalescing));
+    assert!(!Job::Bulk(Direction::Download, 16).applies_to(Candidate::PlainCoalescing));
 }
 
 #[test]

@@ -59,3 +59,21 @@ fn what_is_lent_is_bounded() {
     }
     assert!(buffers.lent.len() <= LENT);
 }
+
+/// A connection whose application does not read keeps frames for good; others must not pay for it.
+#[test]
+fn frames_that_are_never_read_do_not_keep_others_from_their_buffers() {
+    let mut buffers = Buffers::new(SIZE);
+    let stalled: Vec<_> = (0..LENT).map(|i| read(&mut buffers, SIZE - 2, i as u8)).collect();
+    assert_eq!(buffers.lent.len(), LENT);
+    let mut fresh = 0;
+    for round in 0..1000 {
+        let known: std::collections::HashSet<_> = buffers.lent.iter().map(|lent| lent.as_ptr()).collect();
+        drop(read(&mut buffers, SIZE - 2, 0));
+        if round >= 600 {
+            fresh += usize::from(!known.contains(&buffers.read_buf().as_ptr()));
+        }
+    }
+    assert!(fresh < 200, "{fresh} of 400 buffers were new");
+    assert!(stalled.iter().enumerate().all(|(i, frame)| frame.iter().all(|&byte| byte == i as u8)));
+}
