@@ -14,7 +14,7 @@ const LENT: usize = 32;
 const TRIES: usize = 3;
 /// Buffers that may be asked for in vain before another is forgotten, so that those of a reader that stands still make room
 /// in the end. Not at each: with more in use than are remembered none would come back in time.
-const PATIENCE: u32 = 16;
+const PATIENCE: u32 = 8;
 
 /// The read buffer, and what frames are handed out in.
 ///
@@ -78,7 +78,8 @@ impl Buffers {
             self.misses += 1;
             if self.misses == PATIENCE {
                 self.misses = 0;
-                self.lent.pop_front();
+                // One of those that were looked at.
+                self.lent.pop_back();
             }
         }
         BytesMut::zeroed(self.size)

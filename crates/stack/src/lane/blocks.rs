@@ -22,7 +22,7 @@ const TRIES: usize = 3;
 
 /// Blocks that may be asked for in vain before another is forgotten, so that those of a flow that stands still make room
 /// in the end. Not at each: with more in use than are remembered none would come back in time.
-const PATIENCE: u32 = 16;
+const PATIENCE: u32 = 8;
 
 thread_local! {
     static POOL: Cell<Pool> = const { Cell::new(Pool { marks: VecDeque::new(), misses: 0 }) };
@@ -88,7 +88,8 @@ impl Pool {
             self.misses += 1;
             if self.misses == PATIENCE {
                 self.misses = 0;
-                self.marks.pop_front();
+                // One of those that were looked at.
+                self.marks.pop_back();
             }
         }
     }
