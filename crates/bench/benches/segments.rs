@@ -17,7 +17,10 @@ use netstack_tcp::{
 use netstack_wire::SeqNum;
 
 /// Segments moved per iteration.
-const SEGMENTS: u64 = 1000;
+const SEGMENTS: u64 = 1024;
+
+/// Segments that are written at once.
+const CHUNK: u64 = 16;
 
 /// Payload of a full segment at MTU 1500 with timestamps.
 const FULL: usize = 1448;
@@ -44,7 +47,7 @@ impl Ends {
         let syn = take(&mut sender, now, &mut slices, MAX_PAYLOAD).expect("a SYN is due");
         let record = SynRecord::from_segment(tuple.flipped(), &syn, now);
         let receiver = Connection::accept(now, &record, opening(tuple.flipped(), 2), config);
-        let chunk = Bytes::from(vec![0x5a; 16 * FULL]);
+        let chunk = Bytes::from(vec![0x5a; CHUNK as usize * FULL]);
         let mut ends = Self { sender, receiver, now, slices, chunk };
         ends.exchange(MAX_PAYLOAD);
         assert_eq!(ends.sender.state(), State::Established);
@@ -78,16 +81,19 @@ impl Ends {
         }
     }
 
-    /// Moves at least `count` full segments.
+    /// Moves `count` full segments, a multiple of what a chunk holds: no more are written, however much the send buffer
+    /// takes.
     fn run(&mut self, count: u64) {
-        let mut moved = 0;
+        let (mut written, mut moved) = (0, 0);
         while moved < count {
-            while self.sender.send_space() >= self.chunk.len() {
+            while written < count && self.sender.send_space() >= self.chunk.len() {
                 self.sender.write(self.chunk.clone()).expect("the connection is open");
+                written += CHUNK;
             }
             self.now += Duration::from_micros(100);
             moved += self.exchange(FULL);
         }
+        assert_eq!(moved, count, "full segments, each once");
     }
 }
 
