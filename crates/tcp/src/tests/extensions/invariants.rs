@@ -376,6 +376,10 @@ impl Run {
             self.una()
         );
         let cwnd = before.cwnd.max(before.mss);
+        if transmit.payload_len == 0 {
+            // A FIN alone adds nothing that the congestion window could hold back.
+            return;
+        }
         // A tail loss probe, and the first retransmission of a recovery, are a segment each that no window holds back.
         let single = after.in_flight - before.in_flight <= before.mss + fin
             && (again || after.stats.tail_probes > before.stats.tail_probes);
