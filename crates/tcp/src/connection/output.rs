@@ -270,6 +270,9 @@ impl Connection {
     /// (R7323-21).
     fn plan_hole(&mut self, mss: u32, most: u32) -> Option<Plan> {
         let snd = &mut self.snd;
+        if snd.board.held() == 0 {
+            return None;
+        }
         let room = snd.room(mss);
         let hole = snd.board.next_hole(room.min(most))?;
         if hole.len > room && snd.board.pipe() > 0 {

@@ -199,8 +199,8 @@ impl SendHalf {
 
     /// Whether the records in flight take no more memory than their text is worth: twice what full segments need.
     pub(crate) fn may_record(&self, mss: u32) -> bool {
-        let most = (2 * (self.congestion.cwnd() / mss) as usize).max(64);
-        self.board.records() < most
+        let records = self.board.records();
+        records < 64 || records < 2 * (self.congestion.cwnd() / mss) as usize
     }
 
     /// Octets that the peer's window still takes from `nxt` on.

@@ -257,8 +257,9 @@ impl Scoreboard {
         told: &mut impl FnMut(Instant, &SentState, u32),
     ) {
         let to = self.position(una);
-        while let Some(run) = self.runs.front().filter(|run| run.end <= to).cloned() {
-            self.runs.pop_front();
+        while self.runs.front().is_some_and(|run| run.end <= to)
+            && let Some(run) = self.runs.pop_front()
+        {
             self.release(&run, run.all(), news, told);
         }
         if self.runs.is_empty() {
