@@ -6,6 +6,7 @@ mod counters;
 mod ecn;
 mod getters;
 mod handshake;
+mod header;
 mod output;
 mod recovery;
 mod timeout;

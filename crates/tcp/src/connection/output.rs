@@ -1,16 +1,14 @@
 //! What leaves: SYN, text, FIN, probes, ACKs, resets (RFC 9293 3.8, 3.10.2; RFC 5681).
 
 use bytes::Bytes;
-use netstack_wire::Ecn;
 use netstack_wire::SeqNum;
-use netstack_wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
+use netstack_wire::tcp::{TcpFlags, TcpHeader, TcpOptions};
 
 use super::Connection;
 use crate::segment::{MAX_PAYLOAD, Transmit};
 use crate::send::scoreboard::Hole;
 use crate::state::State;
 use crate::time::Instant;
-use crate::time_wait::ts_clock;
 use crate::timer::Timer;
 
 /// What the next segment with text or FIN is.
@@ -465,62 +463,5 @@ impl Connection {
         let options = TcpOptions { timestamps: self.timestamps(now), ..TcpOptions::default() };
         let header = TcpHeader { ack: SeqNum(0), options, ..self.header(seq, TcpFlags::RST) };
         self.transmit(header, 0)
-    }
-
-    // ---- Headers ----
-
-    fn header(&self, seq: SeqNum, flags: TcpFlags) -> TcpHeader {
-        TcpHeader {
-            src_port: self.tuple.local().port(),
-            dst_port: self.tuple.remote().port(),
-            seq,
-            ack: self.rcv.nxt,
-            flags,
-            window: 0,
-            urgent: 0,
-            options: TcpOptions::default(),
-        }
-    }
-
-    fn transmit(&mut self, header: TcpHeader, len: u32) -> Transmit {
-        let full = self.full_segment();
-        self.stats.segments_sent += if len <= full { 1 } else { u64::from(len.div_ceil(full)) };
-        Transmit {
-            header,
-            payload_len: len as usize,
-            gso_size: 0,
-            ecn: Ecn::NotEct,
-            dscp: self.dscp,
-            hop_limit: self.hop_limit,
-        }
-    }
-
-    fn timestamp(&self, now: Instant, ecr: u32) -> Timestamps {
-        Timestamps { val: ts_clock(now).wrapping_add(self.ts_offset), ecr }
-    }
-
-    fn timestamps(&self, now: Instant) -> Option<Timestamps> {
-        self.agreed.timestamps.then(|| self.timestamp(now, self.rcv.ts_recent))
-    }
-
-    /// The options of a segment that carries an ACK.
-    fn options(&mut self, now: Instant) -> TcpOptions {
-        let mut options = TcpOptions { timestamps: self.timestamps(now), ..TcpOptions::default() };
-        if self.agreed.sack && self.rcv.has_sack_blocks() {
-            let room = if options.timestamps.is_some() { 3 } else { 4 };
-            options.sack = self.rcv.take_sack_blocks(room);
-        }
-        options
-    }
-
-    /// What [`options`](Self::options) will occupy at most, so that text beside it keeps within the MTU.
-    fn options_len(&self) -> usize {
-        let timestamps = if self.agreed.timestamps { 12 } else { 0 };
-        let sack = if self.agreed.sack && self.rcv.has_sack_blocks() {
-            4 + 8 * if timestamps > 0 { 3 } else { 4 }
-        } else {
-            0
-        };
-        (timestamps + sack).min(40)
     }
 }
