@@ -116,13 +116,7 @@ async fn b15_short_connections_leave_nothing_behind() {
 async fn b16_accepted_connections_do_not_fill_the_backlog() {
     let mut config = ListenConfig::new();
     config.backlog(4).max_half_open(64);
-    let (a, b) = tokio_netstack::device::memory::pair(
-        tokio_netstack::device::Capabilities::ip(1500),
-        tokio_netstack::device::Capabilities::ip(1500),
-    );
-    let server = builder(a, 1).listen_config(config).build().unwrap();
-    let client = builder(b, 2).build().unwrap();
-    let listener = TcpListener::bind(&server, addr(SERVER, PORT)).await.unwrap();
+    let (_server, client, listener) = listening_pair(config).await;
     let mut held = Vec::new();
     for _ in 0..100 {
         let stream = TcpStream::connect(&client, addr(SERVER, PORT)).await.unwrap();

@@ -238,13 +238,7 @@ async fn syn_acks_end_as_configured() {
 async fn a_full_accept_queue_loses_no_handshake() {
     let mut config = ListenConfig::new();
     config.backlog(2).max_half_open(64);
-    let (a, b) = tokio_netstack::device::memory::pair(
-        tokio_netstack::device::Capabilities::ip(1500),
-        tokio_netstack::device::Capabilities::ip(1500),
-    );
-    let server = builder(a, 1).listen_config(config).build().unwrap();
-    let client = builder(b, 2).build().unwrap();
-    let listener = TcpListener::bind(&server, addr(SERVER, PORT)).await.unwrap();
+    let (server, client, listener) = listening_pair(config).await;
     // All at once, so that their SYNs come before the queue is full.
     let clients: Vec<_> = (0..10_u8)
         .map(|n| {

@@ -12,7 +12,7 @@ use netstack_wire::tcp::{self, TcpFlags, TcpHeader};
 use netstack_wire::{Protocol, SeqNum};
 use tokio_netstack::device::memory::MemoryDevice;
 use tokio_netstack::device::{self, Capabilities, Device, HeadBuf, Meta, RxBatch, RxQueue, TxFrame, TxQueue};
-use tokio_netstack::{Stack, StackBuilder, TcpConfig, TcpListener, TcpStream};
+use tokio_netstack::{ListenConfig, Stack, StackBuilder, TcpConfig, TcpListener, TcpStream};
 
 pub const SERVER: &str = "192.0.2.1";
 pub const CLIENT: &str = "192.0.2.2";
@@ -41,6 +41,16 @@ pub fn stacks_with(config: &TcpConfig, caps: Capabilities, depth: usize) -> (Sta
     let server = builder(a, 1).tcp_config(config.clone()).build().unwrap();
     let client = builder(b, 2).tcp_config(config.clone()).build().unwrap();
     (server, client)
+}
+
+/// Two stacks, the first of which listens with `config` on [`PORT`]: server, client, listener.
+pub async fn listening_pair(config: ListenConfig) -> (Stack, Stack, TcpListener) {
+    let caps = Capabilities::ip(1500);
+    let (a, b) = device::memory::pair(caps.clone(), caps);
+    let server = builder(a, 1).listen_config(config).build().unwrap();
+    let client = builder(b, 2).build().unwrap();
+    let listener = TcpListener::bind(&server, addr(SERVER, PORT)).await.unwrap();
+    (server, client, listener)
 }
 
 /// An open connection: listener, server's stream, client's stream.
