@@ -1,0 +1,179 @@
+//! Ingress: from a device's queue to the mailboxes, one loop per queue.
+//!
+//! A loop reads a batch, judges each packet, and pushes what belongs to a connection into its mailbox; at the end of
+//! the batch it wakes each connection once. After some batches it yields, so that actors and other tasks come to their
+//! turn.
+
+mod icmp;
+mod reply;
+mod tcp;
+mod udp;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use netstack_device::{RxBatch, RxFrame, RxQueue, Turn};
+use netstack_tcp::Instant;
+use netstack_wire::Protocol;
+use netstack_wire::ip;
+use tracing::debug;
+
+use crate::actor::Shared;
+use crate::icmp::Problem;
+use crate::route::Destination;
+use crate::stack::{Inner, StopSignal};
+
+/// What a turn may cost: 1,024 ACKs, 128 packets with data or 64 super-segments. With less, the actors of many flows, which
+/// all run in between, cause more ACKs than are read, until the device's queue loses them.
+const TURN: usize = 1024;
+
+/// What a packet with data costs.
+const PACKET: usize = 8;
+
+fn cost(frame: &RxFrame) -> usize {
+    match frame.data.len() {
+        0..=128 => 1,
+        129..=2048 => PACKET,
+        _ => 2 * PACKET,
+    }
+}
+
+/// The loop of one device queue. It bounds its turns itself, and is spawned outside of Tokio's cooperative budget, which
+/// would end them after 128 frames of any kind.
+pub(crate) struct Ingress {
+    queue: Box<dyn RxQueue>,
+    batch: RxBatch,
+    /// Weak: the loop does not keep the stack alive.
+    inner: Weak<Inner>,
+    signal: Arc<StopSignal>,
+    interface: usize,
+    /// Connections to wake at the end of the batch.
+    touched: Vec<Arc<Shared>>,
+}
+
+impl Ingress {
+    pub(crate) fn new(
+        queue: Box<dyn RxQueue>,
+        interface: usize,
+        inner: Weak<Inner>,
+        signal: Arc<StopSignal>,
+    ) -> Self {
+        Self { queue, batch: RxBatch::new(), inner, signal, interface, touched: Vec::new() }
+    }
+
+    /// Handles what was read. False once the stack is gone.
+    fn handle_batch(&mut self) -> bool {
+        let Some(inner) = self.inner.upgrade() else { return false };
+        let mut turn = Turn::new();
+        for frame in self.batch.drain() {
+            let mut packet = Packet {
+                inner: &inner,
+                interface: self.interface,
+                touched: &mut self.touched,
+                turn: &mut turn,
+                at: inner.clock.at(frame.at),
+            };
+            packet.handle(&frame);
+        }
+        for shared in self.touched.drain(..) {
+            shared.release();
+        }
+        inner.watch_budget();
+        true
+    }
+}
+
+impl Future for Ingress {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if this.signal.is_raised(cx) {
+            return Poll::Ready(());
+        }
+        let mut work = 0;
+        while work < TURN {
+            match this.queue.poll_recv(cx, &mut this.batch) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) => {
+                    // A super-segment that was put together here was a read for each of its packets.
+                    let joined = this.batch.joined() * PACKET;
+                    work += (this.batch.frames().iter().map(cost).sum::<usize>() + joined).max(1);
+                    if !this.handle_batch() {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Ready(Err(error)) => {
+                    if let Some(inner) = this.inner.upgrade() {
+                        debug!(%error, "the device is gone, the stack stops");
+                        inner.stop();
+                    }
+                    return Poll::Ready(());
+                }
+            }
+        }
+        // More may be there: others first.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// One received packet on its way.
+struct Packet<'a> {
+    inner: &'a Arc<Inner>,
+    interface: usize,
+    touched: &'a mut Vec<Arc<Shared>>,
+    turn: &'a mut Turn,
+    /// When it reached the device.
+    at: Instant,
+}
+
+impl Packet<'_> {
+    fn handle(&mut self, frame: &RxFrame) {
+        let counters = &self.inner.counters;
+        counters.rx_packets.bump();
+        let packet = match ip::parse(&frame.data) {
+            Ok(packet) => packet,
+            Err(error) => {
+                counters.unparsable(error);
+                return self.parameter_problem(frame, error);
+            }
+        };
+        if packet.source_routed {
+            // Deviation from RFC 1122 3.2.1.8, as RFC 7126 advises.
+            return counters.drop_source_routed.bump();
+        }
+        if !self.inner.routes.is_valid_source(packet.src) {
+            let own = packet.src == packet.dst;
+            return if own { counters.drop_land.bump() } else { counters.drop_bad_source.bump() };
+        }
+        match self.inner.routes.classify(packet.dst) {
+            Destination::Ours => {}
+            Destination::Group => return counters.drop_group.bump(),
+            Destination::Foreign => return counters.drop_foreign.bump(),
+        }
+        if packet.fragment.is_some() {
+            return counters.drop_fragment.bump();
+        }
+        let v6 = packet.src.is_ipv6();
+        match packet.protocol {
+            Protocol::TCP => self.tcp(frame, &packet),
+            Protocol::UDP => self.udp(frame, &packet),
+            Protocol::ICMP if !v6 => self.icmp(&packet),
+            Protocol::ICMPV6 if v6 => self.icmp(&packet),
+            Protocol::NO_NEXT_HEADER => counters.drop_protocol.bump(),
+            _ => {
+                counters.drop_protocol.bump();
+                self.complain(frame, &packet, Problem::Protocol);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Ingress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ingress").field("interface", &self.interface).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! A segment's way to its connection, its listener, or its reset.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use netstack_device::{Checksum, HeadBuf, RxFrame};
+use netstack_tcp::{FourTuple, Segment, SynAction, TcpConfig, reset_for};
+use netstack_wire::ip::{IpHeader, IpPacket};
+use netstack_wire::tcp::{self, TcpFlags, TcpHeader};
+use netstack_wire::{Protocol, SeqNum};
+use tracing::trace;
+
+use super::Packet;
+use crate::actor::{Arrival, Input, Shared, order};
+use crate::demux::Routed;
+use crate::icmp::Reply;
+use crate::listener::ListenerShared;
+use crate::stack::Origin;
+
+impl Packet<'_> {
+    pub(super) fn tcp(&mut self, frame: &RxFrame, packet: &IpPacket<'_>) {
+        let counters = &self.inner.counters;
+        let vouched = !matches!(frame.meta.checksum, Checksum::Complete);
+        if !vouched && !tcp::checksum_ok(packet.src, packet.dst, packet.payload) {
+            return counters.drop_bad_checksum.bump();
+        }
+        let (header, header_len) = match TcpHeader::parse(packet.payload) {
+            Ok(parsed) => parsed,
+            Err(error) => return counters.unparsable(error),
+        };
+        if header.src_port == 0 || header.dst_port == 0 {
+            return counters.drop_port_zero.bump();
+        }
+        let tuple = FourTuple::new(
+            SocketAddr::new(packet.dst, header.dst_port),
+            SocketAddr::new(packet.src, header.src_port),
+        );
+        let start = packet.header_len + header_len;
+        let segment = Segment {
+            payload: frame.data.slice(start..packet.total_len.max(start)),
+            ecn: packet.ecn,
+            gso_size: frame.meta.gso.map_or(0, |gso| gso.size.get()),
+            header,
+        };
+        trace!(
+            "{}",
+            tcp::Pretty {
+                src: packet.src,
+                dst: packet.dst,
+                header: &segment.header,
+                payload_len: segment.payload.len()
+            }
+        );
+        self.segment(tuple, segment);
+    }
+
+    fn segment(&mut self, tuple: FourTuple, segment: Segment) {
+        let counters = &self.inner.counters;
+        // Packets of a connection come in runs.
+        if let Some(last) = self.touched.last()
+            && last.tuple == tuple
+            && last.send.ended().is_none()
+        {
+            counters.rx_segments.bump();
+            return last.push(Arrival { at: self.at, input: Input::Segment(segment) });
+        }
+        match self.inner.table.route(&tuple, self.at, &segment) {
+            Routed::Actor(shared) => self.deliver(shared, Input::Segment(segment)),
+            Routed::Reply(header) => {
+                counters.drop_late.bump();
+                self.send_header(tuple, &header);
+            }
+            Routed::Ignored => counters.drop_late.bump(),
+            Routed::Nobody(iss_above) => self.nobody(tuple, &segment, iss_above),
+        }
+    }
+
+    pub(super) fn deliver(&mut self, shared: Arc<Shared>, input: Input) {
+        let counters = &self.inner.counters;
+        if matches!(input, Input::Segment(_)) {
+            counters.rx_segments.bump();
+        }
+        shared.push(Arrival { at: self.at, input });
+        if shared.touch() {
+            self.touched.push(shared);
+        }
+    }
+
+    /// A segment for no connection: a listener's, or it earns a reset (RFC 9293 3.10.7.1, 3.10.7.2).
+    fn nobody(&mut self, tuple: FourTuple, segment: &Segment, iss_above: Option<SeqNum>) {
+        let counters = &self.inner.counters;
+        let Some(listener) = self.inner.listeners.find(tuple.local()) else {
+            counters.drop_no_connection.bump();
+            return self.send_reset(tuple, reset_for(segment));
+        };
+        if self.inner.budget.is_exhausted() && is_opening(segment) {
+            return counters.drop_budget_syn.bump();
+        }
+        match listener.handle_syn(self.at, tuple, segment) {
+            SynAction::Spawn(syn) => {
+                let config = Arc::clone(&listener.config);
+                let refused = Arc::clone(&listener);
+                let origin = Origin::Passive { syn, listener, iss_above };
+                self.open(tuple, &config, origin, &refused);
+            }
+            SynAction::Incoming(syn) => {
+                if !self.inner.table.insert_incoming(syn, iss_above.is_some()) {
+                    listener.half_open_ended();
+                }
+            }
+            SynAction::Reset(header) => {
+                counters.drop_not_a_syn.bump();
+                self.send_reset(tuple, Some(header));
+            }
+            SynAction::Drop(reason) => counters.syn_dropped(reason),
+            _ => counters.drop_not_a_syn.bump(),
+        }
+    }
+
+    fn open(&mut self, tuple: FourTuple, config: &Arc<TcpConfig>, origin: Origin, listener: &ListenerShared) {
+        // Answers leave by the interface that the SYN came in by.
+        match self.inner.spawn(tuple, self.interface, config, origin) {
+            // It closed since it took the SYN, and may have missed this handshake.
+            Some(shared) if listener.is_closed() => shared.order(order::UNLISTEN),
+            Some(_) => {}
+            None => listener.half_open_ended(),
+        }
+    }
+
+    fn send_reset(&mut self, tuple: FourTuple, header: Option<TcpHeader>) {
+        if let Some(header) = header {
+            debug_assert!(header.flags.contains(TcpFlags::RST));
+            self.inner.counters.tx_resets.bump();
+            self.send_header(tuple, &header);
+        }
+    }
+
+    /// Sends a segment without data that belongs to no actor.
+    fn send_header(&mut self, tuple: FourTuple, header: &TcpHeader) {
+        let (src, dst) = (tuple.local().ip(), tuple.remote().ip());
+        let len = header.header_len();
+        let mut ip = IpHeader::new(src, dst, Protocol::TCP, len);
+        let flow = self.inner.secrets.flow_hash(&tuple);
+        ip.flow_label = flow;
+        let mut head = HeadBuf::new();
+        head.push(ip.header_len(), |buf| {
+            ip.emit(buf);
+        });
+        head.push(len, |buf| {
+            header.emit(buf);
+            tcp::write_checksum(src, dst, buf, std::iter::empty::<&[u8]>());
+        });
+        trace!("{}", tcp::Pretty { src, dst, header, payload_len: 0 });
+        self.send(Reply { head, payload: Bytes::new(), flow });
+    }
+}
+
+/// Whether a segment asks for a new connection.
+fn is_opening(segment: &Segment) -> bool {
+    let asked = segment.header.flags;
+    asked.contains(TcpFlags::SYN) && !asked.intersects(TcpFlags::ACK | TcpFlags::RST)
+}
