@@ -165,6 +165,17 @@ impl TxFrame<'_> {
         gather(self.head.as_slice(), self.payload)
     }
 
+    /// The frame as one piece at the start of `buf`, which must hold it.
+    #[cfg(all(target_os = "linux", feature = "tun"))]
+    pub(crate) fn copy_to<'b>(&self, buf: &'b mut [u8]) -> &'b [u8] {
+        let mut end = 0;
+        for part in std::iter::once(self.head.as_slice()).chain(self.payload.iter().map(|bytes| &bytes[..])) {
+            buf[end..end + part.len()].copy_from_slice(part);
+            end += part.len();
+        }
+        &buf[..end]
+    }
+
     /// Whether the frame can leave through a device like this: not empty, on the wire not longer than its MTU,
     /// metadata within the frame.
     pub(crate) fn check(&self, caps: &Capabilities) -> io::Result<()> {

@@ -66,7 +66,7 @@ impl Device for Busy {
 #[tokio::test(start_paused = true)]
 async fn a_busy_device_leaves_turns_to_tasks_and_timers() {
     // Frames of a turn: the batch that crosses the bound, of 64 frames or a megabyte, is the last.
-    for (len, most) in [(60, 1024), (1500, 128), (40_000, 81)] {
+    for (len, most) in [(60, 1024), (1500, 512), (40_000, 81)] {
         let read = Arc::new(AtomicUsize::new(0));
         let device = Busy(Endless { frame: Bytes::from(vec![0; len]), read: Arc::clone(&read) });
         let stack = builder(device, 1).build().unwrap();
@@ -236,9 +236,9 @@ async fn largest_burst(offloads: Offloads, len: usize) -> (usize, Arc<Offered>) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_is_eight_packets() {
+async fn a_burst_is_32_packets() {
     let (largest, offered) = largest_burst(Offloads::NONE, 2_000_000).await;
-    assert_eq!(largest, 8);
+    assert_eq!(largest, 32);
     assert_eq!(offered.refused.load(Relaxed), 0);
 }
 
@@ -248,5 +248,5 @@ async fn a_burst_is_eight_packets() {
 async fn after_a_refusal_no_super_segment_is_offered_and_bursts_stay_bounded() {
     let (largest, offered) = largest_burst(Offloads::ALL, 2_000_000).await;
     assert_eq!(offered.refused.load(Relaxed), 1);
-    assert_eq!(largest, 8);
+    assert_eq!(largest, 32);
 }

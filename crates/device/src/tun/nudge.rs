@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
 
 /// Writes after which a sleeping reader is worth a look.
-const WRITES: u32 = 16;
+const WRITES: u32 = 64;
 
 /// A write runs the kernel's receiving side to its end, so that answers may lie in the device's queue as soon as it returns.
 /// Tokio asks epoll for them only between some sixty turns of busy tasks; with long bursts that is milliseconds, in which

@@ -27,6 +27,8 @@ use crate::{
 
 /// No read may be cut short, whatever the MTU has been raised to: the longest packet with its header.
 const READ_SIZE: usize = 65_536 + vnet::LEN;
+/// Packets up to this length are written from one buffer: the kernel takes longer to gather two slices than we to copy.
+const FLAT: usize = 2048;
 /// Slices written without an allocation: the head and the 64 that a transmission has at most.
 const SLICES: usize = 65;
 
@@ -212,7 +214,7 @@ impl TunTx {
         }
     }
 
-    /// One packet by one writev(2), gathered by the kernel. A flow has one queue for good: the kernel sends its packets
+    /// One packet by one call. A flow has one queue for good: the kernel sends its packets
     /// to the queue that wrote last.
     fn write(&self, frame: &TxFrame<'_>) -> io::Result<usize> {
         let writer = &self.writers[frame.flow as usize % self.writers.len()];
@@ -224,6 +226,10 @@ impl TunTx {
     }
 
     fn write_to(mut writer: &File, frame: &TxFrame<'_>) -> io::Result<usize> {
+        if frame.len() <= FLAT {
+            let mut flat = [0; FLAT];
+            return writer.write(frame.copy_to(&mut flat));
+        }
         let mut slices = [IoSlice::new(&[]); SLICES];
         if frame.payload.len() >= SLICES {
             return writer.write(&frame.to_bytes());

@@ -16,12 +16,12 @@ use tracing::trace;
 use super::Actor;
 use crate::stack::Interface;
 
-/// What a turn may send: 8 packets of the wire, or four super-segments. Then ingress has its turn: each write to a TUN
+/// What a turn may send: 32 packets of the wire, or four super-segments. Then ingress has its turn: each write to a TUN
 /// device may have put an ACK into a queue that holds a thousand, and ACKs that find it full are what starves flows.
-pub(super) const BURST: u32 = 8;
+pub(super) const BURST: u32 = 32;
 
 /// What a super-segment that the device cuts costs of the burst.
-const SUPER_SEGMENT: u32 = 2;
+const SUPER_SEGMENT: u32 = 8;
 
 /// How far a turn's transmission came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,18 +25,18 @@ use crate::icmp::Problem;
 use crate::route::Destination;
 use crate::stack::{Inner, StopSignal};
 
-/// What a turn may cost: 1,024 ACKs, 128 packets with data or 64 super-segments. With less, the actors of many flows, which
+/// What a turn may cost: 1,024 ACKs, 512 packets with data or 64 super-segments. With less, the actors of many flows, which
 /// all run in between, cause more ACKs than are read, until the device's queue loses them.
-const TURN: usize = 1024;
+const TURN: usize = 4096;
 
 /// What a packet with data costs.
-const PACKET: usize = 8;
+const PACKET: usize = TURN / 512;
 
 fn cost(frame: &RxFrame) -> usize {
     match frame.data.len() {
-        0..=128 => 1,
+        0..=128 => TURN / 1024,
         129..=2048 => PACKET,
-        _ => 2 * PACKET,
+        _ => TURN / 64,
     }
 }
 
