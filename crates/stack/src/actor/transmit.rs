@@ -14,7 +14,7 @@ use netstack_wire::{Protocol, checksum};
 use tracing::trace;
 
 use super::Actor;
-use crate::stack::Interface;
+use crate::stack::InterfaceRef;
 
 /// What a turn may send: 32 packets of the wire, or four super-segments. Then ingress has its turn: each write to a TUN
 /// device may have put an ACK into a queue that holds a thousand, and ACKs that find it full are what starves flows.
@@ -89,15 +89,15 @@ impl Actor {
         if self.shared.tuple.local().is_ipv4() { !tx.tso4 } else { !tx.tso6 }
     }
 
-    fn interface(&self) -> &Interface {
-        &self.shared.inner.interfaces[usize::from(self.shared.interface)]
+    fn interface(&self) -> InterfaceRef {
+        self.shared.inner.interface(usize::from(self.shared.interface))
     }
 
     /// Gives up our place in the device's FIFO.
     pub(super) fn leave_queue(&mut self) {
         if self.turn.has_place() {
-            let interface = usize::from(self.shared.interface);
-            self.shared.inner.interfaces[interface].tx.leave(&mut self.turn);
+            let interface = self.interface();
+            interface.tx.leave(&mut self.turn);
         }
     }
 
@@ -213,8 +213,8 @@ impl Actor {
                 Outcome::Offload => self.hold_in_pieces(held.head, held.payload, held.meta),
                 Outcome::Full => {
                     self.held = Some(held);
-                    let tx = &self.shared.inner.interfaces[usize::from(self.shared.interface)].tx;
-                    if tx.poll_ready(cx, &mut self.turn).is_pending() {
+                    let interface = self.interface();
+                    if interface.tx.poll_ready(cx, &mut self.turn).is_pending() {
                         return Sent::Waiting;
                     }
                 }
@@ -228,7 +228,8 @@ impl Actor {
         let len = head.len();
         let inner = &self.shared.inner;
         let frame = TxFrame { head, payload, meta, flow: self.shared.flow };
-        let result = inner.interfaces[usize::from(self.shared.interface)].tx.try_send(frame, &mut self.turn);
+        let interface = inner.interface(usize::from(self.shared.interface));
+        let result = interface.tx.try_send(frame, &mut self.turn);
         let outcome = match result {
             Ok(()) => return Outcome::Sent,
             Err(SendError::Lost(error)) => {
@@ -238,7 +239,7 @@ impl Actor {
             }
             Err(SendError::Full) => Outcome::Full,
             Err(SendError::Offload) => {
-                inner.interfaces[usize::from(self.shared.interface)].refused();
+                interface.refused();
                 Outcome::Offload
             }
             Err(_) => return Outcome::Gone,

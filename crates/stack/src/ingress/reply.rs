@@ -13,7 +13,7 @@ impl Packet<'_> {
         let slices = [payload];
         let payload = if slices[0].is_empty() { &[][..] } else { &slices[..] };
         let frame = TxFrame { head: &mut head, payload, meta: Meta::default(), flow };
-        match self.inner.interfaces[self.interface].tx.try_send(frame, self.turn) {
+        match self.inner.interface(self.interface).tx.try_send(frame, self.turn) {
             Ok(()) => {}
             Err(SendError::Full) => counters.tx_replies_dropped.bump(),
             Err(_) => counters.tx_lost.bump(),

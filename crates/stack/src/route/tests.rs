@@ -4,8 +4,8 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn routes(prefixes: &[&str]) -> Routes {
-    let mut routes = Routes::default();
+fn routes(prefixes: &[&str]) -> RouteTable {
+    let mut routes = RouteTable::default();
     for (interface, prefix) in prefixes.iter().enumerate() {
         routes.add(prefix.parse().unwrap(), interface);
     }

@@ -12,14 +12,14 @@ use tokio::runtime::Handle;
 
 use super::counters::Counters;
 use super::lifecycle::Lifecycle;
-use super::{Inner, Interface, Stack, StopSignal};
+use super::{Inner, Interface, Interfaces, Stack, StopSignal};
 use crate::budget::{self, Budget};
 use crate::clock::Clock;
 use crate::demux::{MAX_RECORDS, Table};
 use crate::icmp::ErrorLimiter;
 use crate::ingress::Ingress;
 use crate::listener::{ListenConfig, Listeners};
-use crate::route::{IpPrefix, Routes};
+use crate::route::{IpPrefix, RouteTable, Routes};
 use crate::secrets::Secrets;
 
 /// Describes a stack; made by [`Stack::builder`].
@@ -48,7 +48,7 @@ use crate::secrets::Secrets;
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct StackBuilder {
     devices: Vec<Box<dyn Device>>,
-    routes: Routes,
+    routes: RouteTable,
     tcp: TcpConfig,
     listen: ListenConfig,
     handle: Option<Handle>,
@@ -63,7 +63,7 @@ impl StackBuilder {
     pub(super) fn new() -> Self {
         Self {
             devices: Vec::new(),
-            routes: Routes::default(),
+            routes: RouteTable::default(),
             tcp: TcpConfig::new(),
             listen: ListenConfig::new(),
             handle: None,
@@ -211,8 +211,8 @@ impl StackBuilder {
             secrets,
             isn: IsnGenerator::new(secrets.isn),
             ports: Mutex::new(PortAllocator::new(secrets.ports, self.ephemeral_ports)),
-            routes: self.routes,
-            interfaces,
+            routes: Routes::new(self.routes),
+            interfaces: Interfaces::new(interfaces),
             table: Table::new(secrets, self.max_time_wait),
             listeners: Listeners::default(),
             counters: Counters::default(),
@@ -231,7 +231,7 @@ impl StackBuilder {
 type Queues = Vec<(usize, Box<dyn RxQueue>)>;
 
 /// Splits the devices into their halves.
-fn take_into_use(devices: Vec<Box<dyn Device>>, routes: &Routes) -> io::Result<(Vec<Interface>, Queues)> {
+fn take_into_use(devices: Vec<Box<dyn Device>>, routes: &RouteTable) -> io::Result<(Vec<Interface>, Queues)> {
     let mut interfaces = Vec::new();
     let mut queues = Queues::new();
     for (index, device) in devices.into_iter().enumerate() {

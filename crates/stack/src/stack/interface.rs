@@ -1,8 +1,10 @@
 //! A device in use.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use arc_swap::{ArcSwap, Guard};
 use netstack_device::{Capabilities, Offloads, TxQueue};
 
 const CHECKSUM: u8 = 1;
@@ -14,7 +16,7 @@ const TSO_ECN: u8 = 8;
 #[derive(Debug)]
 pub(crate) struct Interface {
     pub(crate) tx: Arc<dyn TxQueue>,
-    pub(crate) mtu: usize,
+    mtu: usize,
     /// What may be left to the device, in bits: it shrinks when the device refuses what it once offered.
     offloads: AtomicU8,
 }
@@ -22,6 +24,11 @@ pub(crate) struct Interface {
 impl Interface {
     pub(super) fn new(tx: Arc<dyn TxQueue>, capabilities: &Capabilities) -> Self {
         Self { tx, mtu: capabilities.mtu, offloads: AtomicU8::new(bits(capabilities.tx)) }
+    }
+
+    /// The longest packet, in octets.
+    pub(crate) fn mtu(&self) -> usize {
+        self.mtu
     }
 
     /// What may be left to the device.
@@ -40,6 +47,38 @@ impl Interface {
     pub(crate) fn refused(&self) {
         // Never more than before, whoever asked later.
         self.offloads.fetch_and(bits(self.tx.capabilities().tx), Relaxed);
+    }
+}
+
+/// All interfaces of a stack, by their index.
+#[derive(Debug)]
+pub(crate) struct Interfaces {
+    all: ArcSwap<Vec<Arc<Interface>>>,
+}
+
+impl Interfaces {
+    pub(super) fn new(all: Vec<Interface>) -> Self {
+        Self { all: ArcSwap::from_pointee(all.into_iter().map(Arc::new).collect()) }
+    }
+
+    /// The interface of this index, as it is now; to be used at once and not kept.
+    pub(crate) fn get(&self, index: usize) -> Option<InterfaceRef> {
+        let all = self.all.load();
+        (index < all.len()).then_some(InterfaceRef { all, index })
+    }
+}
+
+/// An interface at present, for one use.
+pub(crate) struct InterfaceRef {
+    all: Guard<Arc<Vec<Arc<Interface>>>>,
+    index: usize,
+}
+
+impl Deref for InterfaceRef {
+    type Target = Arc<Interface>;
+
+    fn deref(&self) -> &Arc<Interface> {
+        &self.all[self.index]
     }
 }
 

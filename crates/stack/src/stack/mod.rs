@@ -19,7 +19,7 @@ use tracing::{Instrument, info, warn};
 
 pub use builder::StackBuilder;
 pub use counters::StackCounters;
-pub(crate) use interface::Interface;
+pub(crate) use interface::{Interface, InterfaceRef, Interfaces};
 pub(crate) use lifecycle::{ActorGuard, StopSignal};
 
 use crate::actor::{Actor, Shared, order};
@@ -46,7 +46,7 @@ pub(crate) struct Inner {
     pub(crate) isn: IsnGenerator,
     pub(crate) ports: Mutex<PortAllocator>,
     pub(crate) routes: Routes,
-    pub(crate) interfaces: Vec<Interface>,
+    interfaces: Interfaces,
     pub(crate) table: Table,
     pub(crate) listeners: Listeners,
     pub(crate) counters: Counters,
@@ -89,7 +89,7 @@ impl Inner {
             tuple,
             iss: self.isn.isn(now, &tuple),
             ts_offset: self.isn.ts_offset(&tuple),
-            mtu: self.interfaces[interface].mtu.min(usize::from(u16::MAX)) as u16,
+            mtu: self.interface(interface).mtu().min(usize::from(u16::MAX)) as u16,
         };
         let (connection, listener) = match origin {
             Origin::Active => (Connection::connect(now, opening, Arc::clone(config)), None),
@@ -155,6 +155,11 @@ impl Inner {
             }
             Change::Relieved => info!(used, "the stack's buffers are less than half full again"),
         }
+    }
+
+    /// The interface of this index, as it is now: a device may be replaced, so it is to be used at once and not kept.
+    pub(crate) fn interface(&self, index: usize) -> InterfaceRef {
+        self.interfaces.get(index).expect("indices come from the stack itself, which takes none back")
     }
 
     /// The interface for packets to `remote`, and the address that they come from.

@@ -1,0 +1,79 @@
+//! Addresses of the stack: what is ours, and which of them a connection starts from.
+//!
+//! They may change while packets come and go: readers see one [`RouteTable`] or the next, and never wait.
+
+mod prefix;
+mod table;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
+pub use prefix::{IpPrefix, PrefixError};
+pub(crate) use table::{Destination, RouteTable};
+
+#[cfg(test)]
+mod tests;
+
+/// The addresses of a stack, as they are now.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    table: ArcSwap<RouteTable>,
+}
+
+impl Routes {
+    pub(crate) fn new(table: RouteTable) -> Self {
+        Self { table: ArcSwap::from_pointee(table) }
+    }
+
+    /// The present state, for several questions that belong together. Not to be kept.
+    pub(crate) fn table(&self) -> Guard<Arc<RouteTable>> {
+        self.table.load()
+    }
+
+    /// See [`RouteTable::interface_of`].
+    pub(crate) fn interface_of(&self, addr: IpAddr) -> Option<usize> {
+        self.table().interface_of(addr)
+    }
+
+    /// See [`RouteTable::is_own`].
+    pub(crate) fn is_own(&self, addr: IpAddr) -> bool {
+        self.table().is_own(addr)
+    }
+
+    /// See [`RouteTable::may_bind`].
+    pub(crate) fn may_bind(&self, addr: IpAddr) -> bool {
+        self.table().may_bind(addr)
+    }
+
+    /// See [`RouteTable::classify`].
+    pub(crate) fn classify(&self, dst: IpAddr) -> Destination {
+        self.table().classify(dst)
+    }
+
+    /// See [`RouteTable::is_valid_source`].
+    pub(crate) fn is_valid_source(&self, src: IpAddr) -> bool {
+        self.table().is_valid_source(src)
+    }
+
+    /// See [`RouteTable::is_group`].
+    pub(crate) fn is_group(&self, addr: IpAddr) -> bool {
+        self.table().is_group(addr)
+    }
+
+    /// See [`RouteTable::source_for`].
+    pub(crate) fn source_for(&self, dst: IpAddr) -> Option<(usize, IpAddr)> {
+        self.table().source_for(dst)
+    }
+}
+
+/// An address without the parts that name no connection: flow label, scope, and the IPv4-mapped form.
+pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+/// The unspecified address of the family of `addr`.
+pub(crate) fn unspecified(addr: IpAddr) -> IpAddr {
+    if addr.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}
