@@ -63,7 +63,7 @@ mod secrets;
 mod stack;
 mod stream;
 
-pub use listener::{ListenConfig, TcpListener};
+pub use listener::{Incoming, ListenConfig, TcpIncoming, TcpListener, TcpListenerStream};
 pub use netstack_device as device;
 pub use netstack_tcp::congestion::{self, CongestionControl};
 pub use netstack_tcp::{

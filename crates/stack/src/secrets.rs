@@ -13,12 +13,13 @@ pub(crate) struct Secrets {
     pub(crate) ports: [u8; 16],
     table: [u8; 16],
     flow: [u8; 16],
+    spread: [u8; 16],
 }
 
 impl Secrets {
     /// Keys from the operating system.
     pub(crate) fn from_system() -> io::Result<Self> {
-        let mut secrets = [[0; 16]; 4];
+        let mut secrets = [[0; 16]; 5];
         for key in &mut secrets {
             getrandom::fill(key).map_err(|error| {
                 io::Error::other(format!("the operating system's random source gave no keys: {error}"))
@@ -38,11 +39,11 @@ impl Secrets {
             }
             key
         };
-        Self::from_keys([derive(0), derive(1), derive(2), derive(3)])
+        Self::from_keys([derive(0), derive(1), derive(2), derive(3), derive(4)])
     }
 
-    fn from_keys([isn, ports, table, flow]: [[u8; 16]; 4]) -> Self {
-        Self { isn, ports, table, flow }
+    fn from_keys([isn, ports, table, flow, spread]: [[u8; 16]; 5]) -> Self {
+        Self { isn, ports, table, flow, spread }
     }
 
     /// Where a connection lies in the demultiplexer's table.
@@ -56,6 +57,11 @@ impl Secrets {
     pub(crate) fn flow_hash(&self, tuple: &FourTuple) -> u32 {
         let hash = Self::hash(&self.flow, tuple) as u32;
         if hash & 0xf_ffff == 0 { hash | 1 } else { hash }
+    }
+
+    /// Which of several listeners a connection goes to.
+    pub(crate) fn spread_hash(&self, tuple: &FourTuple) -> u64 {
+        Self::hash(&self.spread, tuple)
     }
 
     fn hash(key: &[u8; 16], tuple: &FourTuple) -> u64 {

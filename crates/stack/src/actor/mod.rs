@@ -219,7 +219,9 @@ impl Actor {
         if orders & order::REQUEST != 0 {
             self.take_requests(now);
         }
-        if orders & order::ABORT != 0 || (orders & order::UNLISTEN != 0 && self.listener.is_some()) {
+        let unlistened = orders & order::UNLISTEN != 0
+            && self.listener.as_ref().is_some_and(|listener| listener.is_closed());
+        if orders & order::ABORT != 0 || unlistened {
             self.orphaned = true;
             self.connection.abort();
         }

@@ -27,7 +27,7 @@ pub(crate) mod order {
     pub(crate) const STOP: u8 = 4;
     /// Look at the requests.
     pub(crate) const REQUEST: u8 = 8;
-    /// The listener is gone: abort, unless the handshake is complete.
+    /// A listener is gone: abort if it is the connection's, unless the handshake is complete.
     pub(crate) const UNLISTEN: u8 = 16;
 }
 

@@ -3,16 +3,17 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Poll, Waker};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
-use netstack_tcp::{FourTuple, Instant, Segment, SynRecord, TimeWait, TimeWaitAction};
+use netstack_tcp::{FourTuple, Instant, Segment, TimeWait, TimeWaitAction};
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpHeader;
 use tokio::time::sleep_until;
 
+use super::pending::Pending;
 use super::time_wait::Records;
 use crate::actor::Shared;
 use crate::lane::lock;
@@ -24,11 +25,11 @@ const SHARDS: usize = 64;
 
 /// Who answers for a 4-tuple. The key is inside what the entry points to.
 #[derive(Debug)]
-enum Entry {
+pub(super) enum Entry {
     /// A connection.
     Actor(Arc<Shared>),
     /// A SYN that the application has not decided on.
-    Incoming(Box<SynRecord>),
+    Pending(Box<Pending>),
     /// A connection in TIME-WAIT: its place among the shard's records.
     TimeWait(u32),
 }
@@ -36,8 +37,8 @@ enum Entry {
 const _: () = assert!(size_of::<Entry>() <= 16, "a table entry is two words");
 
 #[derive(Debug, Default)]
-struct Shard {
-    table: HashTable<Entry>,
+pub(super) struct Shard {
+    pub(super) table: HashTable<Entry>,
     records: Records,
     /// Whether a task drives the expiry of `records`.
     driven: bool,
@@ -49,13 +50,18 @@ impl Shard {
     fn key(entry: &Entry, records: &Records) -> FourTuple {
         match entry {
             Entry::Actor(shared) => shared.tuple,
-            Entry::Incoming(record) => record.tuple,
+            Entry::Pending(pending) => pending.syn.tuple,
             Entry::TimeWait(slot) => records.tuple(*slot),
         }
     }
 
     fn find(&self, hash: u64, tuple: &FourTuple) -> Option<&Entry> {
         self.table.find(hash, |entry| Self::key(entry, &self.records) == *tuple)
+    }
+
+    pub(super) fn find_mut(&mut self, hash: u64, tuple: &FourTuple) -> Option<&mut Entry> {
+        let records = &self.records;
+        self.table.find_mut(hash, |entry| Self::key(entry, records) == *tuple)
     }
 
     /// The place of `tuple`, occupied or vacant.
@@ -68,7 +74,7 @@ impl Shard {
         )
     }
 
-    fn remove(&mut self, hash: u64, tuple: &FourTuple) -> Option<Entry> {
+    pub(super) fn remove(&mut self, hash: u64, tuple: &FourTuple) -> Option<Entry> {
         let records = &self.records;
         let found = self.table.find_entry(hash, |entry| Self::key(entry, records) == *tuple);
         found.ok().map(|occupied| occupied.remove().0)
@@ -84,6 +90,8 @@ pub(crate) enum Routed {
     Reply(TcpHeader),
     /// Nowhere: the tuple is known, and has nothing to say.
     Ignored,
+    /// Nowhere: the application has not decided on the SYN of this tuple.
+    Undecided,
     /// To the listener: no connection has this tuple. With a number, TIME-WAIT has it, gives way to a connection that
     /// reopens it, and the initial sequence number has to lie above the one given.
     Nobody(Option<SeqNum>),
@@ -96,8 +104,8 @@ pub(crate) struct Table {
     /// TIME-WAIT records in all shards.
     records: AtomicUsize,
     max_records: usize,
-    /// Order in which records came.
-    stamp: AtomicU64,
+    /// Order in which records and pending SYNs came.
+    pub(super) stamp: AtomicU64,
 }
 
 impl Table {
@@ -111,10 +119,14 @@ impl Table {
         }
     }
 
-    fn locate(&self, tuple: &FourTuple) -> (u64, usize) {
+    pub(super) fn locate(&self, tuple: &FourTuple) -> (u64, usize) {
         let hash = self.secrets.table_hash(tuple);
         // The table inside the shard uses the hash's ends; the shard is picked by bits between them.
         (hash, (hash >> 32) as usize % SHARDS)
+    }
+
+    pub(super) fn shard(&self, index: usize) -> &Mutex<Shard> {
+        &self.shards[index]
     }
 
     /// Finds who answers for a segment; TIME-WAIT answers on the spot.
@@ -124,7 +136,13 @@ impl Table {
         let slot = match shard.find(hash, tuple) {
             None => return Routed::Nobody(None),
             Some(Entry::Actor(shared)) => return Routed::Actor(Arc::clone(shared)),
-            Some(Entry::Incoming(_)) => return Routed::Ignored,
+            Some(Entry::Pending(_)) => {
+                drop(shard);
+                if let Some(withdrawn) = self.show_pending(tuple, at, segment) {
+                    withdrawn.ended();
+                }
+                return Routed::Undecided;
+            }
             Some(Entry::TimeWait(slot)) => *slot,
         };
         match shard.records.handle_segment(slot, at, segment) {
@@ -153,26 +171,27 @@ impl Table {
     /// Enters a connection; false if its tuple is taken. One that reopens the tuple replaces its TIME-WAIT record.
     #[must_use]
     pub(crate) fn insert(&self, shared: &Arc<Shared>, reopens: bool) -> bool {
-        self.insert_entry(&shared.tuple, reopens, || Entry::Actor(Arc::clone(shared)))
+        self.insert_entry(&shared.tuple, reopens, |_| Entry::Actor(Arc::clone(shared)))
     }
 
-    /// Enters a SYN that waits for the application; false if its tuple is taken. One that reopens the tuple replaces its
-    /// TIME-WAIT record.
-    #[must_use]
-    pub(crate) fn insert_incoming(&self, record: SynRecord, reopens: bool) -> bool {
-        self.insert_entry(&record.tuple, reopens, || Entry::Incoming(Box::new(record)))
-    }
-
-    fn insert_entry(&self, tuple: &FourTuple, reopens: bool, entry: impl FnOnce() -> Entry) -> bool {
+    /// Enters what `entry` makes of the TIME-WAIT record that it replaces.
+    pub(super) fn insert_entry(
+        &self,
+        tuple: &FourTuple,
+        reopens: bool,
+        entry: impl FnOnce(Option<TimeWait>) -> Entry,
+    ) -> bool {
         let (hash, index) = self.locate(tuple);
         let mut shard = lock(&self.shards[index]);
+        let mut replaced = None;
         if reopens && let Some(&Entry::TimeWait(slot)) = shard.find(hash, tuple) {
+            replaced = shard.records.get(slot);
             self.remove_record(&mut shard, slot, tuple);
         }
         match shard.place(&self.secrets, hash, tuple) {
             Slot::Occupied(_) => false,
             Slot::Vacant(vacant) => {
-                vacant.insert(entry());
+                vacant.insert(entry(replaced));
                 true
             }
         }
@@ -198,32 +217,43 @@ impl Table {
 
     /// Swaps a connection for its TIME-WAIT record.
     pub(crate) fn enter_time_wait(&self, shared: &Arc<Shared>, record: TimeWait) {
-        let inner = &shared.inner;
-        inner.counters.time_wait_entered.bump();
-        if self.records.fetch_add(1, Relaxed) >= self.max_records {
-            self.evict_oldest();
-            inner.counters.time_wait_evicted.bump();
-        }
+        shared.inner.counters.time_wait_entered.bump();
         let (hash, index) = self.locate(&shared.tuple);
-        let stamp = self.stamp.fetch_add(1, Relaxed);
         let mut shard = lock(&self.shards[index]);
         let before = shard.remove(hash, &shared.tuple);
-        let expires_at = record.expires_at();
-        let slot = shard.records.insert(record, stamp);
+        self.add_record(&shared.inner, shard, index, record);
+        // The last reference may be this one; it is dropped outside the lock.
+        drop(before);
+    }
+
+    /// Enters a record for a tuple that has no entry, and lets the lock go.
+    pub(super) fn add_record(
+        &self,
+        inner: &Arc<Inner>,
+        mut shard: MutexGuard<'_, Shard>,
+        index: usize,
+        record: TimeWait,
+    ) {
+        let full = self.records.fetch_add(1, Relaxed) >= self.max_records;
+        let (tuple, expires_at) = (record.tuple(), record.expires_at());
+        let slot = shard.records.insert(record, self.stamp.fetch_add(1, Relaxed));
         // It may be the first to expire, where connections differ in the length of their TIME-WAIT.
         let first = shard.records.next_expiry() == Some(expires_at);
         let driver = if first { shard.driver.take() } else { None };
-        match shard.place(&self.secrets, hash, &shared.tuple) {
-            Slot::Occupied(_) => unreachable!("the tuple's entry was just removed under this lock"),
+        match shard.place(&self.secrets, self.secrets.table_hash(&tuple), &tuple) {
+            Slot::Occupied(_) => unreachable!("the caller has removed the tuple's entry under this lock"),
             Slot::Vacant(vacant) => vacant.insert(Entry::TimeWait(slot)),
         };
         let drive = !std::mem::replace(&mut shard.driven, true);
         drop(shard);
-        drop(before);
         if drive {
             inner.handle.spawn(expire(Arc::downgrade(inner), index));
         } else if let Some(driver) = driver {
             driver.wake();
+        }
+        if full {
+            self.evict_oldest();
+            inner.counters.time_wait_evicted.bump();
         }
     }
 
@@ -280,9 +310,10 @@ impl Table {
         self.actors_where(|_| true)
     }
 
-    /// Connections from a local port whose handshake is under way, in the order of their tuples.
-    pub(crate) fn connecting_at(&self, port: u16) -> Vec<Arc<Shared>> {
-        self.actors_where(|shared| shared.local().port() == port && shared.send.is_connecting())
+    /// Connections from a local port, or from any, whose handshake is under way, in the order of their tuples.
+    pub(crate) fn connecting_at(&self, port: Option<u16>) -> Vec<Arc<Shared>> {
+        let here = |shared: &Shared| port.is_none_or(|port| shared.local().port() == port);
+        self.actors_where(|shared| here(shared) && shared.send.is_connecting())
     }
 
     /// Connections that hold data out of order.

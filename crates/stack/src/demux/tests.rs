@@ -63,15 +63,25 @@ async fn removal_leaves_a_successor_alone() {
     assert!(table.contains(&successor.tuple));
 }
 
-#[test]
-fn a_syn_may_wait_for_the_application() {
+#[tokio::test]
+async fn a_syn_waits_for_the_application_once() {
+    let stack = stack();
     let table = Table::new(Secrets::from_seed(1), MAX_RECORDS);
+    let everywhere = crate::TcpListener::bind_all(&stack).await.unwrap();
+    let listener = stack.inner.listeners.find(&tuple(1), &stack.inner.secrets).unwrap();
     let syn = segment(TcpFlags::SYN);
     let record = SynRecord::from_segment(tuple(1), &syn, Instant::ZERO);
-    assert!(table.insert_incoming(record, false));
-    assert!(!table.insert_incoming(record, false));
-    assert!(matches!(table.route(&tuple(1), Instant::ZERO, &syn), Routed::Ignored));
+    let id = table.insert_pending(record, &listener, false).unwrap();
+    assert_eq!(table.insert_pending(record, &listener, false), None);
+    assert!(matches!(table.route(&tuple(1), Instant::ZERO, &syn), Routed::Undecided));
     assert!(table.actor(&tuple(1)).is_none());
+    let shared = Arc::new(Shared::new(&stack.inner, tuple(1), 0, &TcpConfig::new()));
+    assert!(!table.insert(&shared, false), "nothing else has the tuple meanwhile");
+    assert!(table.promote(&shared, id + 1).is_none(), "another SYN's number");
+    assert!(table.promote(&shared, id).is_some_and(|pending| pending.syn == record));
+    assert!(table.take_pending(&stack.inner, &tuple(1), id).is_none(), "it is decided");
+    assert!(matches!(table.route(&tuple(1), Instant::ZERO, &syn), Routed::Actor(_)));
+    drop(everywhere);
 }
 
 #[test]

@@ -65,6 +65,14 @@ impl Records {
         }
     }
 
+    /// The record in `slot`.
+    pub(crate) fn get(&self, slot: u32) -> Option<TimeWait> {
+        match &self.slots[slot as usize] {
+            Record::Used { record, .. } => Some(*record),
+            Record::Free { .. } => None,
+        }
+    }
+
     /// Lets the record answer.
     pub(crate) fn handle_segment(&mut self, slot: u32, at: Instant, segment: &Segment) -> TimeWaitAction {
         match &mut self.slots[slot as usize] {

@@ -3,18 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use netstack_device::{Checksum, HeadBuf, RxFrame};
+use netstack_device::{Checksum, RxFrame};
 use netstack_tcp::{FourTuple, Segment, SynAction, TcpConfig, reset_for};
-use netstack_wire::ip::{IpHeader, IpPacket};
+use netstack_wire::SeqNum;
+use netstack_wire::ip::IpPacket;
 use netstack_wire::tcp::{self, TcpFlags, TcpHeader};
-use netstack_wire::{Protocol, SeqNum};
 use tracing::trace;
 
 use super::Packet;
 use crate::actor::{Arrival, Input, Shared, order};
 use crate::demux::Routed;
-use crate::icmp::Reply;
 use crate::listener::ListenerShared;
 use crate::stack::Origin;
 
@@ -72,6 +70,7 @@ impl Packet<'_> {
                 self.send_header(tuple, &header);
             }
             Routed::Ignored => counters.drop_late.bump(),
+            Routed::Undecided => counters.drop_undecided.bump(),
             Routed::Nobody(iss_above) => self.nobody(tuple, &segment, iss_above),
         }
     }
@@ -90,7 +89,7 @@ impl Packet<'_> {
     /// A segment for no connection: a listener's, or it earns a reset (RFC 9293 3.10.7.1, 3.10.7.2).
     fn nobody(&mut self, tuple: FourTuple, segment: &Segment, iss_above: Option<SeqNum>) {
         let counters = &self.inner.counters;
-        let Some(listener) = self.inner.listeners.find(tuple.local()) else {
+        let Some(listener) = self.inner.listeners.find(&tuple, &self.inner.secrets) else {
             counters.drop_no_connection.bump();
             return self.send_reset(tuple, reset_for(segment));
         };
@@ -105,9 +104,7 @@ impl Packet<'_> {
                 self.open(tuple, &config, origin, &refused);
             }
             SynAction::Incoming(syn) => {
-                if !self.inner.table.insert_incoming(syn, iss_above.is_some()) {
-                    listener.half_open_ended();
-                }
+                self.inner.defer(syn, self.interface, &listener, iss_above.is_some());
             }
             SynAction::Reset(header) => {
                 counters.drop_not_a_syn.bump();
@@ -138,21 +135,7 @@ impl Packet<'_> {
 
     /// Sends a segment without data that belongs to no actor.
     fn send_header(&mut self, tuple: FourTuple, header: &TcpHeader) {
-        let (src, dst) = (tuple.local().ip(), tuple.remote().ip());
-        let len = header.header_len();
-        let mut ip = IpHeader::new(src, dst, Protocol::TCP, len);
-        let flow = self.inner.secrets.flow_hash(&tuple);
-        ip.flow_label = flow;
-        let mut head = HeadBuf::new();
-        head.push(ip.header_len(), |buf| {
-            ip.emit(buf);
-        });
-        head.push(len, |buf| {
-            header.emit(buf);
-            tcp::write_checksum(src, dst, buf, std::iter::empty::<&[u8]>());
-        });
-        trace!("{}", tcp::Pretty { src, dst, header, payload_len: 0 });
-        self.send(Reply { head, payload: Bytes::new(), flow });
+        self.inner.send_segment(self.interface, tuple, header, self.turn);
     }
 }
 

@@ -2,7 +2,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::*;
-use crate::device;
+use crate::lane::lock;
+use crate::{Stack, device};
 
 /// A stop that passes a `bind` under way leaves no listener whose `accept` would wait for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

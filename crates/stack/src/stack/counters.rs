@@ -84,6 +84,8 @@ counters! {
     time_wait_evicted,
     /// Handshakes whose last ACK was dropped because the accept queue was full.
     accept_queue_full,
+    /// SYNs rejected because the application did not decide on them in time.
+    incoming_expired,
     /// Times that the stack's buffers filled three quarters of their budget, all but what is kept for each direction, after
     /// they had held less than half of it.
     budget_pressure,
@@ -145,6 +147,8 @@ counters! {
     drop_mailbox_full,
     /// Segments for a connection in TIME-WAIT, or for one that has just ended.
     drop_late,
+    /// Segments of a peer whose SYN waits for the application's decision; mostly the same SYN again.
+    drop_undecided,
 }
 
 impl Counters {

@@ -62,6 +62,8 @@ pub(crate) enum Origin {
     /// A SYN that a listener took; if it reopens a tuple in TIME-WAIT, the initial sequence number has to lie above the one
     /// given.
     Passive { syn: SynRecord, listener: Arc<ListenerShared>, iss_above: Option<SeqNum> },
+    /// The SYN of this number, which the application has accepted.
+    Deferred { id: u64 },
 }
 
 impl Inner {
@@ -80,10 +82,25 @@ impl Inner {
     ) -> Option<Arc<Shared>> {
         let guard = self.lifecycle.enter(self)?;
         let shared = Arc::new(Shared::new(self, tuple, interface, config));
-        let reopens = matches!(origin, Origin::Passive { iss_above: Some(_), .. });
-        if !self.table.insert(&shared, reopens) {
-            return None;
-        }
+        let (syn, listener) = match origin {
+            Origin::Active => {
+                if !self.table.insert(&shared, false) {
+                    return None;
+                }
+                (None, None)
+            }
+            Origin::Passive { syn, listener, iss_above } => {
+                if !self.table.insert(&shared, iss_above.is_some()) {
+                    return None;
+                }
+                (Some((syn, iss_above)), Some(listener))
+            }
+            Origin::Deferred { id } => {
+                let pending = self.table.promote(&shared, id)?;
+                pending.decided();
+                (Some((pending.syn, pending.iss_above())), None)
+            }
+        };
         let now = self.clock.now();
         let mut opening = Opening {
             tuple,
@@ -91,16 +108,16 @@ impl Inner {
             ts_offset: self.isn.ts_offset(&tuple),
             mtu: self.interface(interface).mtu().min(usize::from(u16::MAX)) as u16,
         };
-        let (connection, listener) = match origin {
-            Origin::Active => (Connection::connect(now, opening, Arc::clone(config)), None),
-            Origin::Passive { syn, listener, iss_above } => {
+        let connection = match syn {
+            None => Connection::connect(now, opening, Arc::clone(config)),
+            Some((syn, iss_above)) => {
                 if let Some(above) = iss_above
                     && !opening.iss.after(above)
                 {
                     // RFC 6191 2: far enough that nothing of the old connection fits.
                     opening.iss = above + 64_000;
                 }
-                (Connection::accept(now, &syn, opening, Arc::clone(config)), Some(listener))
+                Connection::accept(now, &syn, opening, Arc::clone(config))
             }
         };
         let span = tracing::debug_span!("tcp", local = %tuple.local(), remote = %tuple.remote());
@@ -119,18 +136,18 @@ impl Inner {
     }
 
     /// Ends what there is, each connection by `order`, and lets nothing new begin.
-    fn close_with(&self, order: u8) {
+    fn close_with(self: &Arc<Self>, order: u8) {
         self.lifecycle.refuse();
-        self.listeners.close_all();
+        self.listeners.close_all(self);
         for shared in self.table.actors() {
             shared.order(order);
         }
     }
 
     /// The device is gone, or the stack is told to stop: every socket gets an error.
-    pub(crate) fn stop(&self) {
+    pub(crate) fn stop(self: &Arc<Self>) {
         if self.lifecycle.stop() {
-            self.listeners.close_all();
+            self.listeners.close_all(self);
             for shared in self.table.actors() {
                 shared.order(order::STOP);
             }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use netstack_tcp::FourTuple;
 
 use super::TcpStream;
+use crate::actor::{Shared, order};
 use crate::lane::{lock, wait};
 use crate::route::canonical;
 use crate::stack::{Inner, Origin, Stack};
@@ -75,12 +76,26 @@ impl TcpStream {
         inner.check_running()?;
         check_remote(inner, remote)?;
         let (interface, local) = choose_local(inner, local, remote)?;
-        // Dropping the stream in SYN-SENT ends the attempt without a packet (S-CLOSE-2).
-        let stream = Self::start(stack, interface, local, remote)?;
-        let lane = &stream.shared.send;
+        Self::start(stack, interface, local, remote)?.connected().await
+    }
+
+    /// Waits until the connection is open. Dropping the future gives it up: in SYN-SENT without a packet (S-CLOSE-2), in
+    /// SYN-RECEIVED with a reset.
+    pub(crate) async fn connected(self) -> io::Result<Self> {
+        struct Attempt<'a>(Option<&'a Shared>);
+        impl Drop for Attempt<'_> {
+            fn drop(&mut self) {
+                if let Some(shared) = self.0 {
+                    shared.order(order::ABORT);
+                }
+            }
+        }
+        let lane = &self.shared.send;
+        let mut attempt = Attempt(Some(&self.shared));
         let connected = wait(|waiter| lane.poll_connected(waiter), |place| lane.forget(place)).await;
-        connected.map_err(|cause| cause.to_io())?;
-        Ok(stream)
+        attempt.0 = None;
+        drop(attempt);
+        connected.map(|()| self).map_err(|cause| cause.to_io())
     }
 
     /// Takes a tuple and sends the SYN.

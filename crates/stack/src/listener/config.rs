@@ -1,0 +1,80 @@
+//! Settings of a listener.
+
+use std::time::Duration;
+
+use netstack_tcp::TcpConfig;
+
+/// Settings of a listener.
+///
+/// # Examples
+///
+/// ```
+/// use tokio_netstack::ListenConfig;
+///
+/// let mut config = ListenConfig::new();
+/// config.backlog(4).max_half_open(64);
+/// ```
+#[derive(Debug, Clone)]
+pub struct ListenConfig {
+    pub(crate) backlog: usize,
+    pub(crate) max_half_open: usize,
+    pub(crate) reuse_port: bool,
+    pub(crate) decision_timeout: Duration,
+    pub(crate) tcp: Option<TcpConfig>,
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        Self {
+            backlog: 1024,
+            max_half_open: 1024,
+            reuse_port: false,
+            decision_timeout: Duration::from_secs(60),
+            tcp: None,
+        }
+    }
+}
+
+impl ListenConfig {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Open connections that may wait for `accept`, at least 1; accepted ones do not count. Default 1024.
+    ///
+    /// With the queue full, new SYNs are dropped, and a handshake under way waits for a place with the peer
+    /// retransmitting. A [`TcpIncoming`](crate::TcpIncoming) has no such queue.
+    pub fn backlog(&mut self, connections: usize) -> &mut Self {
+        self.backlog = connections.max(1);
+        self
+    }
+
+    /// Handshakes that may be under way, at least 1, with the SYNs that wait for the application's decision
+    /// ([`Incoming`](crate::Incoming)). Default 1024; further SYNs are dropped.
+    pub fn max_half_open(&mut self, handshakes: usize) -> &mut Self {
+        self.max_half_open = handshakes.max(1);
+        self
+    }
+
+    /// Lets several listeners have the same address and port, all of which have to ask for it (`SO_REUSEPORT`). Each new
+    /// connection goes to one of them, by a keyed hash of its addresses and ports. Default: off.
+    pub fn reuse_port(&mut self, on: bool) -> &mut Self {
+        self.reuse_port = on;
+        self
+    }
+
+    /// How long a SYN waits for the application's decision before it is rejected; of a
+    /// [`TcpIncoming`](crate::TcpIncoming) only. Default 60 s.
+    pub fn decision_timeout(&mut self, limit: Duration) -> &mut Self {
+        self.decision_timeout = limit;
+        self
+    }
+
+    /// Settings of the connections accepted. Default: those of the stack.
+    pub fn tcp(&mut self, config: TcpConfig) -> &mut Self {
+        self.tcp = Some(config);
+        self
+    }
+}
