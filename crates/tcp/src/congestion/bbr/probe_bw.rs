@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use super::model::percent;
-use super::startup::is_inflight_too_high;
 use super::{Ack, Bbr, Lost, Phase, RateSample, UNBOUNDED};
 use crate::time::Instant;
 
@@ -139,7 +138,7 @@ impl Bbr {
                 _ => {}
             }
         }
-        if is_inflight_too_high(rs.lost, rs.tx_in_flight) {
+        if self.is_inflight_too_high(rs.lost, rs.tx_in_flight) {
             if self.cycle.samples {
                 self.handle_inflight_too_high(ack.now, rs.tx_in_flight, rs.app_limited);
             }
@@ -179,7 +178,7 @@ impl Bbr {
     /// A run of segments is lost (draft 5.5.10.2, BBRHandleLostPacket).
     pub(super) fn handle_lost(&mut self, lost: &Lost) {
         self.bw.loss_events = self.bw.loss_events.saturating_add(1);
-        if self.cycle.samples && is_inflight_too_high(lost.lost, lost.tx_in_flight) {
+        if self.cycle.samples && self.is_inflight_too_high(lost.lost, lost.tx_in_flight) {
             self.handle_inflight_too_high(lost.now, inflight_at_loss(lost), lost.app_limited);
         }
     }

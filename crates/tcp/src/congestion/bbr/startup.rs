@@ -56,11 +56,17 @@ impl Bbr {
         if !self.full_pipe.reached
             && ack.recovery
             && events >= STARTUP_FULL_LOSS_CNT
-            && is_inflight_too_high(rs.lost, rs.tx_in_flight)
+            && self.is_inflight_too_high(rs.lost, rs.tx_in_flight)
         {
             self.full_pipe.reached = true;
             self.inflight_hi = self.bdp(100).max(self.inflight_latest);
         }
+    }
+
+    /// Whether more than two percent of what left is lost (RBBR-6), and more than one segment: where fewer than fifty are in
+    /// flight, that one would always be too much, and random loss would press the window down to nothing.
+    pub(super) fn is_inflight_too_high(&self, lost: u64, tx_in_flight: u32) -> bool {
+        lost > u64::from(self.mss) && lost.saturating_mul(50) > u64::from(tx_in_flight)
     }
 
     pub(super) fn check_drain_done(&mut self, ack: &Ack) {
@@ -68,9 +74,4 @@ impl Bbr {
             self.start_probe_bw_down(ack.now);
         }
     }
-}
-
-/// Whether more than two percent of what left is lost (RBBR-6).
-pub(super) fn is_inflight_too_high(lost: u64, tx_in_flight: u32) -> bool {
-    lost.saturating_mul(50) > u64::from(tx_in_flight)
 }

@@ -157,6 +157,17 @@ fn random_loss_of_one_percent_costs_little() {
     assert!(share >= 87, "{share} percent");
 }
 
+/// With twenty segments in flight a lost one is five percent of them, and no loss rate.
+#[test]
+fn one_lost_segment_is_not_too_much() {
+    // req: RBBR-6
+    let bbr = path(12, 20, 100).controller;
+    let too_high = |lost: u32, of: u32| bbr.is_inflight_too_high((lost * M).into(), of * M);
+    assert!(!too_high(1, 20));
+    assert!(too_high(2, 20) && too_high(2, 99));
+    assert!(!too_high(2, 100) && too_high(3, 100));
+}
+
 #[test]
 fn the_round_trip_is_probed_each_five_seconds() {
     // req: RBBR-7
