@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_netstack::TcpConfig;
 
 use crate::world::{CaseResult, World};
-use crate::{close, connect, ecn, hostile, icmp, lossy, many, reset, transfer};
+use crate::{close, connect, ecn, hostile, icmp, lossy, many, postgres, reset, transfer};
 
 /// The kind of Tokio runtime that the stack runs on.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +132,8 @@ cases! {
     "transfer::tiny_short::v6": transfer::tiny_short, CurrentThread, V6, Offload, 60, transfer::tiny_buffers;
 "lossy::both_directions::cubic": lossy::both_directions, MultiThread, V4, Plain, 60;
     "lossy::both_directions::bbr": lossy::both_directions, CurrentThread, V4, Plain, 60, lossy::bbr;
+    "postgres::queries::v4": postgres::queries, MultiThread, V4, Offload, 60;
+    "postgres::queries::v6": postgres::queries, CurrentThread, V6, Plain, 60;
     "hostile::garbage::v4": hostile::garbage, MultiThread, V4, Plain, 45;
     "hostile::garbage::v6": hostile::garbage, CurrentThread, V6, Offload, 45;
     "hostile::link_down::v4::plain": hostile::link_down, MultiThread, V4, Plain, 45;

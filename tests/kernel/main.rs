@@ -26,6 +26,7 @@ mod lossy;
 mod many;
 #[path = "../../examples/echo/pattern.rs"]
 mod pattern;
+mod postgres;
 mod reset;
 mod transfer;
 mod world;

@@ -41,6 +41,7 @@
 //! # Features
 //!
 //! - `tun` (default): the Linux TUN device, [`device::tun`](netstack_device).
+//! - `axum`, `hyper`: see [`ext`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -54,6 +55,7 @@ mod budget;
 mod clock;
 mod demux;
 mod error;
+pub mod ext;
 mod icmp;
 mod ingress;
 mod lane;

@@ -1,0 +1,21 @@
+//! The stack's sockets where other crates expect sockets.
+//!
+//! [`TcpStream`](crate::TcpStream) is `AsyncRead + AsyncWrite + Unpin + Send`, which is all that most of the ecosystem asks
+//! for: TLS, WebSocket, HTTP/2, codecs and database clients take it as it is (`docs/ecosystem.md` has a row for each that
+//! is tested). What remains is here, behind features that are off by default as they follow the versions of crates that
+//! are not at 1.0:
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `axum` | [`TcpListener`](crate::TcpListener) is an `axum::serve::Listener`; `PeerAddr` for `ConnectInfo` |
+//! | `hyper` | `Connector`, with which hyper-util's client connects through a stack |
+
+#[cfg(feature = "axum")]
+mod axum;
+#[cfg(feature = "hyper")]
+mod hyper;
+
+#[cfg(feature = "axum")]
+pub use axum::PeerAddr;
+#[cfg(feature = "hyper")]
+pub use hyper::{Connecting, Connector, NoNames};
