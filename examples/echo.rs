@@ -12,10 +12,18 @@ mod cli;
 mod client;
 #[path = "echo/demo.rs"]
 mod demo;
+#[path = "shared/farewell.rs"]
+mod farewell;
+#[path = "shared/hex.rs"]
+mod hex;
 #[path = "echo/kernel_state.rs"]
 mod kernel_state;
 #[path = "echo/ladder.rs"]
 mod ladder;
+#[path = "shared/link.rs"]
+mod link;
+#[path = "shared/number.rs"]
+mod number;
 #[path = "echo/pattern.rs"]
 mod pattern;
 #[path = "echo/serve.rs"]
@@ -35,7 +43,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = cli::Args::read();
-    match args.tun.clone() {
+    match args.link.tun.clone() {
         Some(device) => serve::run(&device, args),
         None => demo::run(),
     }

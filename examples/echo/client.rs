@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_netstack::{Stack, TcpStream};
 
+use crate::hex::hex;
+use crate::number::grouped;
 use crate::pattern::Pattern;
 use crate::services::chargen_round;
-use crate::text::{grouped, hex};
 use crate::timeline::Timeline;
 
 const BUFFER: usize = 256 * 1024;

@@ -11,10 +11,11 @@ use tokio::runtime::{Builder, Handle};
 
 use crate::client::Client;
 use crate::ladder;
+use crate::number::grouped;
 use crate::services::{CHARGEN, DAYTIME, DISCARD, ECHO};
 use crate::stage::{CLIENT_V4, SERVER_V4, SERVER_V6, Stage};
 use crate::states;
-use crate::text::{grouped, wrapped};
+use crate::text::wrapped;
 use crate::timeline::{Row, Timeline, rows};
 
 const LADDER_BYTES: usize = 10_000;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use netstack_wire::tcp::TcpFlags;
 
-use crate::text::grouped;
+use crate::number::grouped;
 use crate::timeline::Row;
 
 /// Columns of a state, the longest of which is SYN-RECEIVED.

@@ -5,21 +5,16 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use netstack_device::Device;
 use netstack_device::pcapng::Tee;
-use netstack_device::tun::TunConfig;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_netstack::{IpPrefix, Stack};
 
 use crate::cli::Args;
+use crate::farewell::Farewell;
 use crate::services;
 use crate::states;
 use crate::timeline::Timeline;
-
-/// How long connections have to end in order once a signal came.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Serves until Ctrl-C or SIGTERM.
 pub(crate) fn run(device: &str, args: Args) -> ExitCode {
@@ -35,27 +30,17 @@ pub(crate) fn run(device: &str, args: Args) -> ExitCode {
 }
 
 async fn serve(name: &str, args: Args) -> io::Result<()> {
-    // Taken before the first packet, so that a signal never ends the program without a farewell.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-
+    let farewell = Farewell::new()?;
     // Before the device is made, which a mistake here would leave without a purpose.
     let capture = args.pcap.as_deref().map(create_capture).transpose()?;
-    let own: Vec<IpPrefix> = args.addr.into_iter().chain(args.addr6).collect();
-    let mut config = TunConfig::new(name).mtu(args.mtu.unwrap_or(1500).into());
-    for prefix in &own {
-        config = config.address(prefix.addr(), prefix.prefix_len());
-    }
-    for prefix in args.host_addr.into_iter().chain(args.host_addr6) {
-        config = config.host_address(prefix.addr(), prefix.prefix_len());
-    }
-    let tun = config.open().await?;
+    let tun = args.link.open(name).await?;
     let device: Box<dyn Device> = match capture {
         None => Box::new(tun),
         Some(file) => Box::new(Tee::new(tun, name, file)?),
     };
 
     let mut builder = Stack::builder().device(device);
+    let own = args.link.addresses();
     for &prefix in &own {
         builder = builder.address(prefix);
     }
@@ -64,16 +49,7 @@ async fn serve(name: &str, args: Args) -> io::Result<()> {
     services::start(&stack, &addresses).await?;
     eprintln!("ready: {}", described(name, &addresses));
 
-    tokio::select! {
-        biased;
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    eprintln!("stopping");
-    if tokio::time::timeout(FAREWELL, stack.shutdown()).await.is_err() {
-        eprintln!("some connections did not end within {} s: resetting them", FAREWELL.as_secs());
-        stack.abort().await;
-    }
+    farewell.wait(&stack).await;
     Ok(())
 }
 
