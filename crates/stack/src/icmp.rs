@@ -4,10 +4,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use netstack_device::HeadBuf;
 use netstack_tcp::{FourTuple, IcmpNotice, Instant};
 use netstack_wire::icmp::{IcmpMessage, Quote, v4, v6};
-use netstack_wire::ip::{IpHeader, IpPacket};
+use netstack_wire::ip::IpPacket;
 use netstack_wire::{ParameterProblem, ParseError, Protocol, SeqNum};
 
 use crate::lane::lock;
@@ -20,6 +19,9 @@ const MAX_ERROR_V4: usize = 576;
 
 /// Most octets of an ICMPv6 error's packet: the least MTU (R4443-3).
 const MAX_ERROR_V6: usize = 1280;
+
+/// Code of "time exceeded", in both versions: reassembly took too long.
+const REASSEMBLY_TIME: u8 = 1;
 
 /// The token bucket of outgoing ICMP errors (R792-6, R4443-5).
 #[derive(Debug)]
@@ -58,34 +60,29 @@ impl ErrorLimiter {
     }
 }
 
-/// A packet to send: an IP header in `head`, and what follows it.
+/// An ICMP message to send.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) head: HeadBuf,
-    pub(crate) payload: Bytes,
-    /// Picks the device queue.
-    pub(crate) flow: u32,
+    pub(crate) src: IpAddr,
+    pub(crate) dst: IpAddr,
+    pub(crate) protocol: Protocol,
+    pub(crate) message: Bytes,
 }
 
-/// A packet with an ICMP message from `src` to `dst`; both of one family.
+/// An ICMP message from `src` to `dst`; both of one family.
 fn message(src: IpAddr, dst: IpAddr, message: &IcmpMessage<'_>) -> Reply {
-    let mut payload = vec![0; message.wire_len()];
+    let mut octets = vec![0; message.wire_len()];
     let protocol = match (src, dst) {
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            message.emit_v6(src, dst, &mut payload);
+            message.emit_v6(src, dst, &mut octets);
             Protocol::ICMPV6
         }
         _ => {
-            message.emit_v4(&mut payload);
+            message.emit_v4(&mut octets);
             Protocol::ICMP
         }
     };
-    let header = IpHeader::new(src, dst, protocol, payload.len());
-    let mut head = HeadBuf::new();
-    head.push(header.header_len(), |buf| {
-        header.emit(buf);
-    });
-    Reply { head, payload: payload.into(), flow: 0 }
+    Reply { src, dst, protocol, message: octets.into() }
 }
 
 /// Reads the ICMP message in a packet, of the family of its addresses.
@@ -142,6 +139,14 @@ pub(crate) fn parameter_problem(src: IpAddr, dst: IpAddr, problem: ParameterProb
     let quoted = &data[..data.len().min(MAX_ERROR_V6 - 40 - 8)];
     let ParameterProblem { code, pointer, .. } = problem;
     message(src, dst, &IcmpMessage::ParamProblem { code, pointer, quoted })
+}
+
+/// The error about a datagram whose other fragments did not come in time; `first` is the start of the one with offset zero
+/// (R791-3, R8200-21).
+pub(crate) fn reassembly_timeout(src: IpAddr, dst: IpAddr, first: &[u8]) -> Reply {
+    let room = if src.is_ipv6() { MAX_ERROR_V6 - 40 - 8 } else { MAX_ERROR_V4 - 20 - 8 };
+    let quoted = &first[..first.len().min(room)];
+    message(src, dst, &IcmpMessage::TimeExceeded { code: REASSEMBLY_TIME, quoted })
 }
 
 /// What a received ICMP error says, and about whom.

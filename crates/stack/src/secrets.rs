@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 use netstack_tcp::FourTuple;
 use siphasher::sip::SipHasher13;
@@ -14,12 +15,14 @@ pub(crate) struct Secrets {
     table: [u8; 16],
     flow: [u8; 16],
     spread: [u8; 16],
+    /// Of the identifications of fragments.
+    pub(crate) fragments: [u8; 16],
 }
 
 impl Secrets {
     /// Keys from the operating system.
     pub(crate) fn from_system() -> io::Result<Self> {
-        let mut secrets = [[0; 16]; 5];
+        let mut secrets = [[0; 16]; 6];
         for key in &mut secrets {
             getrandom::fill(key).map_err(|error| {
                 io::Error::other(format!("the operating system's random source gave no keys: {error}"))
@@ -39,11 +42,11 @@ impl Secrets {
             }
             key
         };
-        Self::from_keys([derive(0), derive(1), derive(2), derive(3), derive(4)])
+        Self::from_keys([derive(0), derive(1), derive(2), derive(3), derive(4), derive(5)])
     }
 
-    fn from_keys([isn, ports, table, flow, spread]: [[u8; 16]; 5]) -> Self {
-        Self { isn, ports, table, flow, spread }
+    fn from_keys([isn, ports, table, flow, spread, fragments]: [[u8; 16]; 6]) -> Self {
+        Self { isn, ports, table, flow, spread, fragments }
     }
 
     /// Where a connection lies in the demultiplexer's table.
@@ -62,6 +65,11 @@ impl Secrets {
     /// Which of several listeners a connection goes to.
     pub(crate) fn spread_hash(&self, tuple: &FourTuple) -> u64 {
         Self::hash(&self.spread, tuple)
+    }
+
+    /// As [`flow_hash`](Self::flow_hash), for packets between two addresses that have no ports.
+    pub(crate) fn portless_flow_hash(&self, local: IpAddr, remote: IpAddr) -> u32 {
+        self.flow_hash(&FourTuple::new(SocketAddr::new(local, 0), SocketAddr::new(remote, 0)))
     }
 
     fn hash(key: &[u8; 16], tuple: &FourTuple) -> u64 {

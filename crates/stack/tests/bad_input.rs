@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::*;
 use netstack_wire::icmp::{IcmpMessage, v4, v6};
-use netstack_wire::ip::{self, IpHeader};
+use netstack_wire::ip;
 use netstack_wire::tcp::{TcpFlags, TcpHeader};
 use netstack_wire::udp::UdpHeader;
 use netstack_wire::{Protocol, SeqNum};
@@ -27,35 +27,12 @@ fn syn(src_port: u16, dst_port: u16) -> TcpHeader {
     TcpHeader { src_port, dst_port, seq: SeqNum(1), flags: TcpFlags::SYN, window: 1000, ..Default::default() }
 }
 
-/// An IP packet around `payload`.
-fn packet(src: &str, dst: &str, protocol: Protocol, payload: &[u8]) -> Vec<u8> {
-    let header = IpHeader::new(ip_of(src), ip_of(dst), protocol, payload.len());
-    let mut packet = vec![0; header.header_len()];
-    header.emit(&mut packet);
-    packet.extend_from_slice(payload);
-    packet
-}
-
 fn udp(src: &str, dst: &str, data: &[u8]) -> Vec<u8> {
     let header = UdpHeader::for_payload((ip_of(src), 4000), (ip_of(dst), 53), data).unwrap();
     let mut datagram = vec![0; 8];
     header.emit(&mut datagram);
     datagram.extend_from_slice(data);
     packet(src, dst, Protocol::UDP, &datagram)
-}
-
-fn icmp(src: &str, dst: &str, message: &IcmpMessage<'_>) -> Vec<u8> {
-    let mut payload = vec![0; message.wire_len()];
-    match (ip_of(src), ip_of(dst)) {
-        (IpAddr::V6(src6), IpAddr::V6(dst6)) => {
-            message.emit_v6(src6, dst6, &mut payload);
-            packet(src, dst, Protocol::ICMPV6, &payload)
-        }
-        _ => {
-            message.emit_v4(&mut payload);
-            packet(src, dst, Protocol::ICMP, &payload)
-        }
-    }
 }
 
 /// Rewrites the IPv4 header checksum after a test changed the header.
@@ -111,14 +88,14 @@ fn bad_packets() -> Vec<(&'static str, Vec<u8>, Reason)> {
             |c| c.drop_bad_header_length,
         ),
         (
-            "fragment",
+            "fragment with a part of a header",
             changed(&|p| {
                 p[6] = 0x20;
-                p.extend_from_slice(&[0; 4]);
-                p[3] += 4;
+                p.truncate(36);
+                p[3] = 36;
                 fix_ipv4(p);
             }),
-            |c| c.drop_fragment,
+            |c| c.drop_fragment_tiny,
         ),
         ("from 0.0.0.0", from("0.0.0.0"), |c| c.drop_bad_source),
         ("from broadcast", from("255.255.255.255"), |c| c.drop_bad_source),

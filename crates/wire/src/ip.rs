@@ -134,6 +134,30 @@ pub fn parse(data: &[u8]) -> Result<IpPacket<'_>, ParseError> {
     }
 }
 
+/// The ECN codepoint in a whole IP header.
+pub fn ecn_of(header: &[u8]) -> Ecn {
+    match header {
+        [first, second, ..] if first >> 4 == 6 => Ecn::from_bits(second >> 4),
+        [_, second, ..] => Ecn::from_bits(*second),
+        _ => Ecn::NotEct,
+    }
+}
+
+/// Makes the header of a whole datagram out of that of its first fragment, in place, and returns its length.
+///
+/// `header` is what lies in front of that fragment's data ([`IpPacket::header_len`] octets), options and extension
+/// headers included. Of IPv6 the Fragment header is taken out, so that the new header is 8 octets shorter. The datagram
+/// gets `payload_len` octets behind the header, and `ecn`.
+///
+/// `None` if that is more than a packet can hold, or `header` is not what it should be; then its octets are in no order.
+pub fn unite(header: &mut [u8], payload_len: usize, ecn: Ecn) -> Option<usize> {
+    match header.first()? >> 4 {
+        4 => ipv4::unite(header, payload_len, ecn),
+        6 => ipv6::unite(header, payload_len, ecn),
+        _ => None,
+    }
+}
+
 /// The header of a packet to send, of the version of its addresses.
 ///
 /// If only one of the addresses is IPv6 the other is taken as IPv4-mapped.
@@ -160,6 +184,9 @@ pub struct IpHeader {
     pub id: u16,
     /// Flow label (IPv6 only); the low 20 bits count.
     pub flow_label: u32,
+    /// Set to send a fragment: `payload_len` octets from its offset on. IPv6 then has a Fragment header as well, and over
+    /// IPv4 the low 16 bits of its identification take the place of `id`.
+    pub fragment: Option<Fragment>,
 }
 
 impl IpHeader {
@@ -176,14 +203,16 @@ impl IpHeader {
             dont_fragment: true,
             id: 0,
             flow_label: 0,
+            fragment: None,
         }
     }
 
-    /// Octets that [`emit`](Self::emit) writes: 20 or 40.
+    /// Octets that [`emit`](Self::emit) writes: 20, 40, or 48 with a Fragment header.
     #[inline]
     pub fn header_len(&self) -> usize {
         match (self.src, self.dst) {
             (IpAddr::V4(_), IpAddr::V4(_)) => ipv4::MIN_HEADER_LEN,
+            _ if self.fragment.is_some() => ipv6::HEADER_LEN + ipv6::FRAGMENT_HEADER_LEN,
             _ => ipv6::HEADER_LEN,
         }
     }

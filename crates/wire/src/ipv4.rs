@@ -79,6 +79,28 @@ fn fragment(word: u16, id: u16, payload_len: usize) -> Result<Option<Fragment>, 
     Ok(Some(Fragment { offset, more, id: u32::from(id) }))
 }
 
+/// Source, destination, protocol and identification: what names the datagram that a fragment belongs to, also of one that
+/// [`parse`] refuses as [`ParseError::BadFragment`].
+pub fn datagram_name(data: &[u8]) -> Option<(Ipv4Addr, Ipv4Addr, Protocol, u16)> {
+    let fixed = data.first_chunk::<MIN_HEADER_LEN>()?;
+    let [src, dst] = [12, 16].map(|at| Ipv4Addr::new(fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]));
+    Some((src, dst, Protocol(fixed[PROTOCOL_OFFSET]), u16::from_be_bytes([fixed[4], fixed[5]])))
+}
+
+/// See [`ip::unite`](crate::ip::unite).
+pub(crate) fn unite(header: &mut [u8], payload_len: usize, ecn: Ecn) -> Option<usize> {
+    let total_len = u16::try_from(header.len() + payload_len).ok()?;
+    let fixed = header.first_chunk_mut::<MIN_HEADER_LEN>()?;
+    fixed[1] = (fixed[1] & !3) | ecn.bits();
+    fixed[2..4].copy_from_slice(&total_len.to_be_bytes());
+    let flags = u16::from_be_bytes([fixed[6], fixed[7]]) & !(MORE_FRAGMENTS | OFFSET_MASK);
+    fixed[6..8].copy_from_slice(&flags.to_be_bytes());
+    fixed[CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2].fill(0);
+    let sum = checksum::checksum(header);
+    header[CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2].copy_from_slice(&sum.to_be_bytes());
+    Some(header.len())
+}
+
 /// Steps over the options; tells whether a source route is among them.
 fn walk_options(mut options: &[u8]) -> Result<bool, ParseError> {
     let mut source_routed = false;
@@ -104,11 +126,18 @@ pub(crate) fn emit(header: &IpHeader, src: Ipv4Addr, dst: Ipv4Addr, buf: &mut [u
     let buf = buf.first_chunk_mut::<MIN_HEADER_LEN>().expect("the buffer holds an IPv4 header");
     let total_len = (MIN_HEADER_LEN + header.payload_len).min(MAX_TOTAL_LEN) as u16;
     let flags = if header.dont_fragment { DONT_FRAGMENT } else { 0 };
+    let (id, place) = match header.fragment {
+        Some(Fragment { offset, more, id }) => {
+            let more = if more { MORE_FRAGMENTS } else { 0 };
+            (id as u16, (offset / 8) | more)
+        }
+        None => (header.id, 0),
+    };
     buf[0] = 0x45;
     buf[1] = header.dscp << 2 | header.ecn.bits();
     buf[2..4].copy_from_slice(&total_len.to_be_bytes());
-    buf[4..6].copy_from_slice(&header.id.to_be_bytes());
-    buf[6..8].copy_from_slice(&flags.to_be_bytes());
+    buf[4..6].copy_from_slice(&id.to_be_bytes());
+    buf[6..8].copy_from_slice(&(flags | place).to_be_bytes());
     buf[8] = header.hop_limit;
     buf[9] = header.protocol.0;
     buf[10..12].fill(0);

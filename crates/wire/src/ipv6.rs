@@ -9,11 +9,14 @@ pub use extension::{MAX_EXTENSIONS, MAX_OPTIONS};
 
 use core::net::Ipv6Addr;
 
-use crate::ip::{Ecn, IpHeader, IpPacket, Protocol, v6_octets};
+use crate::ip::{Ecn, Fragment, IpHeader, IpPacket, Protocol, v6_octets};
 use crate::{ParameterProblem, ParseError};
 
 /// Octets of the header without extension headers.
 pub const HEADER_LEN: usize = 40;
+
+/// Octets of a Fragment header.
+pub const FRAGMENT_HEADER_LEN: usize = 8;
 
 const PAYLOAD_LENGTH_OFFSET: usize = 4;
 const NEXT_HEADER_OFFSET: usize = 6;
@@ -70,21 +73,40 @@ pub(crate) fn address(fixed: &[u8; HEADER_LEN], at: usize) -> Ipv6Addr {
     Ipv6Addr::from(octets)
 }
 
+/// See [`ip::unite`](crate::ip::unite).
+pub(crate) fn unite(header: &mut [u8], payload_len: usize, ecn: Ecn) -> Option<usize> {
+    let len = header.len().checked_sub(FRAGMENT_HEADER_LEN)?;
+    let named_at = extension::named_at(header, len)?;
+    let payload_len = u16::try_from(len.checked_sub(HEADER_LEN)? + payload_len).ok()?;
+    header[1] = (header[1] & !0x30) | (ecn.bits() << 4);
+    header[PAYLOAD_LENGTH_OFFSET..NEXT_HEADER_OFFSET].copy_from_slice(&payload_len.to_be_bytes());
+    // What follows the Fragment header is named by what named that header.
+    header[named_at] = header[len];
+    Some(len)
+}
+
 fn problem(code: u8, pointer: usize) -> ParseError {
     ParseError::Answerable(ParameterProblem::at(code, pointer))
 }
 
 #[inline]
 pub(crate) fn emit(header: &IpHeader, buf: &mut [u8]) -> usize {
-    let buf = buf.first_chunk_mut::<HEADER_LEN>().expect("the buffer holds an IPv6 header");
+    let (fixed, rest) = buf.split_first_chunk_mut::<HEADER_LEN>().expect("the buffer holds an IPv6 header");
     let traffic_class = header.dscp << 2 | header.ecn.bits();
     let word = 6 << 28 | u32::from(traffic_class) << 20 | header.flow_label & FLOW_LABEL_MASK;
-    let payload_len = header.payload_len.min(usize::from(u16::MAX)) as u16;
-    buf[0..4].copy_from_slice(&word.to_be_bytes());
-    buf[4..6].copy_from_slice(&payload_len.to_be_bytes());
-    buf[6] = header.protocol.0;
-    buf[7] = header.hop_limit;
-    buf[8..24].copy_from_slice(&v6_octets(header.src));
-    buf[24..40].copy_from_slice(&v6_octets(header.dst));
-    HEADER_LEN
+    let payload_len = header.header_len() - HEADER_LEN + header.payload_len;
+    fixed[0..4].copy_from_slice(&word.to_be_bytes());
+    fixed[4..6].copy_from_slice(&(payload_len.min(usize::from(u16::MAX)) as u16).to_be_bytes());
+    fixed[6] = if header.fragment.is_some() { extension::FRAGMENT } else { header.protocol.0 };
+    fixed[7] = header.hop_limit;
+    fixed[8..24].copy_from_slice(&v6_octets(header.src));
+    fixed[24..40].copy_from_slice(&v6_octets(header.dst));
+    if let Some(Fragment { offset, more, id }) = header.fragment {
+        let rest = rest.first_chunk_mut::<FRAGMENT_HEADER_LEN>().expect("the buffer holds a Fragment header");
+        let place = (offset & !7) | u16::from(more);
+        *rest = [header.protocol.0, 0, 0, 0, 0, 0, 0, 0];
+        rest[2..4].copy_from_slice(&place.to_be_bytes());
+        rest[4..8].copy_from_slice(&id.to_be_bytes());
+    }
+    header.header_len()
 }

@@ -22,7 +22,7 @@ use tracing::debug;
 
 pub(crate) use mailbox::{Arrival, Input};
 pub(crate) use shared::{Linger, Shared, order};
-use timer::Timer;
+pub(crate) use timer::Timer;
 use transmit::{Held, Sent};
 
 use crate::budget::Promise;

@@ -40,7 +40,7 @@ impl Packet<'_> {
     }
 
     /// Sends an ICMP error, if the rate allows one.
-    fn send_error(&mut self, error: impl FnOnce() -> Reply) {
+    pub(super) fn send_error(&mut self, error: impl FnOnce() -> Reply) {
         let counters = &self.inner.counters;
         if !self.inner.icmp_limiter.allow(self.at) {
             return counters.icmp_errors_limited.bump();

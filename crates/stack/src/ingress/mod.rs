@@ -4,6 +4,7 @@
 //! the batch it wakes each connection once. After some batches it yields, so that actors and other tasks come to their
 //! turn.
 
+mod fragment;
 mod icmp;
 mod reply;
 mod tcp;
@@ -16,11 +17,11 @@ use std::task::{Context, Poll};
 
 use netstack_device::{RxBatch, RxFrame, RxQueue, Turn};
 use netstack_tcp::Instant;
-use netstack_wire::Protocol;
 use netstack_wire::ip;
+use netstack_wire::{ParseError, Protocol};
 use tracing::debug;
 
-use crate::actor::Shared;
+use crate::actor::{Shared, Timer};
 use crate::icmp::Problem;
 use crate::route::Destination;
 use crate::stack::{Inner, StopSignal};
@@ -51,6 +52,9 @@ pub(crate) struct Ingress {
     interface: usize,
     /// Connections to wake at the end of the batch.
     touched: Vec<Arc<Shared>>,
+    /// When the oldest datagram in pieces is given up, and what wakes us then.
+    expiry: Option<tokio::time::Instant>,
+    timer: Timer,
 }
 
 impl Ingress {
@@ -60,7 +64,16 @@ impl Ingress {
         inner: Weak<Inner>,
         signal: Arc<StopSignal>,
     ) -> Self {
-        Self { queue, batch: RxBatch::new(), inner, signal, interface, touched: Vec::new() }
+        Self {
+            queue,
+            batch: RxBatch::new(),
+            inner,
+            signal,
+            interface,
+            touched: Vec::new(),
+            expiry: None,
+            timer: Timer::default(),
+        }
     }
 
     /// Handles what was read. False once the stack is gone.
@@ -81,8 +94,30 @@ impl Ingress {
             shared.release();
         }
         inner.watch_budget();
+        self.expiry = expiry(&inner);
         true
     }
+
+    /// Gives up the datagrams in pieces whose time is over. Without any, no timer runs.
+    fn expire(&mut self, cx: &mut Context<'_>) {
+        while self.timer.poll(cx, self.expiry).is_ready() {
+            let Some(inner) = self.inner.upgrade() else { return };
+            let mut packet = Packet {
+                inner: &inner,
+                interface: self.interface,
+                touched: &mut self.touched,
+                turn: &mut Turn::new(),
+                at: inner.clock.now(),
+            };
+            packet.expire_fragments();
+            self.expiry = expiry(&inner);
+        }
+    }
+}
+
+/// When the oldest datagram in pieces is to be given up.
+fn expiry(inner: &Inner) -> Option<tokio::time::Instant> {
+    inner.fragments.deadline().and_then(|deadline| inner.clock.tokio(deadline))
 }
 
 impl Future for Ingress {
@@ -93,10 +128,14 @@ impl Future for Ingress {
         if this.signal.is_raised(cx) {
             return Poll::Ready(());
         }
+        this.expire(cx);
         let mut work = 0;
         while work < TURN {
             match this.queue.poll_recv(cx, &mut this.batch) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    this.expire(cx);
+                    return Poll::Pending;
+                }
                 Poll::Ready(Ok(())) => {
                     // A super-segment that was put together here was a read for each of its packets.
                     let joined = this.batch.joined() * PACKET;
@@ -132,12 +171,20 @@ struct Packet<'a> {
 
 impl Packet<'_> {
     fn handle(&mut self, frame: &RxFrame) {
+        self.inner.counters.rx_packets.bump();
+        self.judge(frame, false);
+    }
+
+    /// Judges a packet, as it was received or `reassembled`, and brings it to its protocol.
+    fn judge(&mut self, frame: &RxFrame, reassembled: bool) {
         let counters = &self.inner.counters;
-        counters.rx_packets.bump();
         let packet = match ip::parse(&frame.data) {
             Ok(packet) => packet,
             Err(error) => {
                 counters.unparsable(error);
+                if error == ParseError::BadFragment {
+                    return self.bad_fragment(frame);
+                }
                 return self.parameter_problem(frame, error);
             }
         };
@@ -154,8 +201,15 @@ impl Packet<'_> {
             Destination::Group => return counters.drop_group.bump(),
             Destination::Foreign => return counters.drop_foreign.bump(),
         }
-        if packet.fragment.is_some() {
-            return counters.drop_fragment.bump();
+        if let Some(at) = packet.fragment {
+            if reassembled {
+                // Fragments within fragments: no sender makes them.
+                return counters.drop_bad_fragment.bump();
+            }
+            if let Some(whole) = self.fragment(frame, &packet, at) {
+                self.judge(&whole, true);
+            }
+            return;
         }
         let v6 = packet.src.is_ipv6();
         match packet.protocol {

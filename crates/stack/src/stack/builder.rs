@@ -16,6 +16,7 @@ use super::{Inner, Interface, Interfaces, Stack, StopSignal};
 use crate::budget::{self, Budget};
 use crate::clock::Clock;
 use crate::demux::{MAX_RECORDS, Table};
+use crate::fragment::{FragmentIds, Fragments, Limits};
 use crate::icmp::ErrorLimiter;
 use crate::ingress::Ingress;
 use crate::listener::{ListenConfig, Listeners};
@@ -56,6 +57,7 @@ pub struct StackBuilder {
     max_time_wait: usize,
     buffer_budget: usize,
     icmp_errors: (u32, u32),
+    reassembly: Limits,
     ephemeral_ports: RangeInclusive<u16>,
 }
 
@@ -71,6 +73,7 @@ impl StackBuilder {
             max_time_wait: MAX_RECORDS,
             buffer_budget: budget::DEFAULT,
             icmp_errors: (ErrorLimiter::BURST, ErrorLimiter::PER_SECOND),
+            reassembly: Limits::DEFAULT,
             ephemeral_ports: PortAllocator::DYNAMIC,
         }
     }
@@ -150,6 +153,15 @@ impl StackBuilder {
         self
     }
 
+    /// Bytes of memory that fragments may take while they wait for the rest of their datagram: `total` in all, and
+    /// `per_source` for each IPv4 address or IPv6 prefix of 64 bits. Past a limit the datagram begun first is given up;
+    /// each is after 60 seconds. Room for a datagram of full length takes 70 KiB; with 0 all fragments are dropped.
+    /// Default 4 MiB and 1 MiB.
+    pub fn reassembly_memory(mut self, total: usize, per_source: usize) -> Self {
+        self.reassembly = Limits { total, per_source };
+        self
+    }
+
     /// The ports that connections start from, and that listeners bound to port 0 get, where none is given; all of them
     /// are used, in an order that cannot be guessed (RFC 6056). Default 49152 to 65535 (RFC 6335 6).
     pub fn ephemeral_ports(mut self, range: RangeInclusive<u16>) -> Self {
@@ -218,6 +230,8 @@ impl StackBuilder {
             counters: Counters::default(),
             budget: Arc::new(Budget::new(self.buffer_budget)),
             icmp_limiter: ErrorLimiter::new(self.icmp_errors.0, self.icmp_errors.1),
+            fragment_ids: FragmentIds::new(secrets.fragments),
+            fragments: Fragments::new(self.reassembly),
             lifecycle: Lifecycle::new(Arc::clone(&signal)),
         });
         for (interface, queue) in queues {

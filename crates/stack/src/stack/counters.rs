@@ -50,6 +50,14 @@ macro_rules! counters {
 counters! {
     /// Packets received from the devices.
     rx_packets,
+    /// Fragments received.
+    rx_fragments,
+    /// Datagrams put together of fragments.
+    rx_reassembled,
+    /// Datagrams whose fragments were given up because others had not come within 60 seconds.
+    reassembly_timeouts,
+    /// Datagrams whose fragments were given up before their time, to make room.
+    reassembly_evicted,
     /// TCP segments that reached a connection.
     rx_segments,
     /// TCP segments that connections sent; a super-segment counts once.
@@ -74,9 +82,13 @@ counters! {
     rx_icmp_errors,
     /// ICMP errors received that quote nothing of ours.
     rx_icmp_unmatched,
+    /// Datagrams sent in fragments.
+    tx_fragmented,
+    /// Fragments sent.
+    tx_fragments,
     /// Frames that the device took and lost, or could not send.
     tx_lost,
-    /// Resets, echo replies and ICMP errors not sent because the device's queue was full.
+    /// Resets, echo replies and ICMP errors not sent, or not all of their fragments, because the device's queue was full.
     tx_replies_dropped,
     /// Connections that entered TIME-WAIT.
     time_wait_entered,
@@ -103,12 +115,22 @@ counters! {
     drop_bad_checksum,
     /// An IP or TCP option with an impossible length.
     drop_bad_option,
-    /// An impossible fragment.
+    /// An impossible fragment, or a datagram put together that is longer than a packet can be.
     drop_bad_fragment,
     /// Extension headers that are too many, or ask to be discarded.
     drop_extension_header,
-    /// Fragments; they are not reassembled yet.
-    drop_fragment,
+    /// Fragments that overlapped with others or contradicted them; their datagram was discarded.
+    drop_fragment_overlap,
+    /// Fragments of a datagram that was discarded before.
+    drop_fragment_late,
+    /// Fragments that had come before.
+    drop_fragment_duplicate,
+    /// TCP fragments that hide a part of the header, or could overwrite it.
+    drop_fragment_tiny,
+    /// Datagrams put together of fragments with and without a congestion mark where not all could carry one.
+    drop_fragment_ecn,
+    /// Fragments that alone are more than the memory for them.
+    drop_fragment_no_room,
     /// Source-routed packets.
     drop_source_routed,
     /// Sources that name no single other host: unspecified, multicast, broadcast, loopback, or ourselves.

@@ -26,6 +26,7 @@ use crate::actor::{Actor, Shared, order};
 use crate::budget::{Budget, Change};
 use crate::clock::Clock;
 use crate::demux::Table;
+use crate::fragment::{FragmentIds, Fragments};
 use crate::icmp::ErrorLimiter;
 use crate::listener::{ListenConfig, ListenerShared, Listeners};
 use crate::route::Routes;
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) counters: Counters,
     pub(crate) budget: Arc<Budget>,
     pub(crate) icmp_limiter: ErrorLimiter,
+    pub(crate) fragment_ids: FragmentIds,
+    pub(crate) fragments: Fragments,
     lifecycle: Lifecycle,
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use netstack_wire::icmp::IcmpMessage;
 use netstack_wire::ip::{self, IpHeader};
 use netstack_wire::tcp::{self, TcpFlags, TcpHeader};
 use netstack_wire::{Protocol, SeqNum};
@@ -107,7 +108,15 @@ pub fn raw_pair_of(make: impl FnOnce(MemoryDevice) -> Stack) -> (Stack, Raw) {
 
 /// As [`raw_pair_of`], with room for `depth` frames in each direction.
 pub fn raw_pair_of_depth(depth: usize, make: impl FnOnce(MemoryDevice) -> Stack) -> (Stack, Raw) {
-    let caps = Capabilities::ip(1500);
+    raw_pair_on(Capabilities::ip(1500), depth, make)
+}
+
+/// As [`raw_pair_of_depth`], over devices that can do `caps`.
+pub fn raw_pair_on(
+    caps: Capabilities,
+    depth: usize,
+    make: impl FnOnce(MemoryDevice) -> Stack,
+) -> (Stack, Raw) {
     let (a, b) = device::memory::pair_with_depth(caps.clone(), caps, depth);
     let stack = make(a);
     let (mut rx, tx) = Box::new(b).split().unwrap();
@@ -232,6 +241,38 @@ pub fn parse(packet: &[u8]) -> Seen {
     assert!(tcp::checksum_ok(ip.src, ip.dst, ip.payload), "checksum of what we send");
     let (header, len) = TcpHeader::parse(ip.payload).unwrap();
     Seen { header, payload: Bytes::copy_from_slice(&ip.payload[len..]), src: ip.src }
+}
+
+/// An IP packet around `payload`.
+pub fn packet(src: &str, dst: &str, protocol: Protocol, payload: &[u8]) -> Vec<u8> {
+    let header = IpHeader::new(src.parse().unwrap(), dst.parse().unwrap(), protocol, payload.len());
+    let mut packet = vec![0; header.header_len()];
+    header.emit(&mut packet);
+    packet.extend_from_slice(payload);
+    packet
+}
+
+/// An IP packet with an ICMP message of the version of its addresses.
+pub fn icmp(src: &str, dst: &str, message: &IcmpMessage<'_>) -> Vec<u8> {
+    let mut payload = vec![0; message.wire_len()];
+    match (src.parse().unwrap(), dst.parse().unwrap()) {
+        (IpAddr::V6(src6), IpAddr::V6(dst6)) => {
+            message.emit_v6(src6, dst6, &mut payload);
+            packet(src, dst, Protocol::ICMPV6, &payload)
+        }
+        _ => {
+            message.emit_v4(&mut payload);
+            packet(src, dst, Protocol::ICMP, &payload)
+        }
+    }
+}
+
+/// Reads an ICMP message of the version of the packet's addresses.
+pub fn read_icmp<'a>(packet: &ip::IpPacket<'a>) -> IcmpMessage<'a> {
+    match (packet.src, packet.dst) {
+        (IpAddr::V6(src), IpAddr::V6(dst)) => IcmpMessage::parse_v6(src, dst, packet.payload).unwrap(),
+        _ => IcmpMessage::parse_v4(packet.payload).unwrap(),
+    }
 }
 
 /// Bytes that differ from place to place.

@@ -13,10 +13,30 @@ fn header() -> impl Strategy<Value = IpHeader> {
     ];
     let protocol = prop_oneof![Just(Protocol::TCP), Just(Protocol::UDP), Just(Protocol(200))];
     let rest = (any::<u8>(), 0u8..64, 0u8..4, any::<bool>(), any::<u16>(), 0u32..1 << 20, 0usize..100);
-    (addresses, protocol, rest).prop_map(|((src, dst), protocol, rest)| {
+    let place = (0u16..8000, any::<bool>(), any::<u32>());
+    let fragment = prop_oneof![Just(None), place.prop_map(Some)];
+    (addresses, protocol, rest, fragment).prop_map(|((src, dst), protocol, rest, fragment)| {
+        let fragment = fragment.map(|(block, more, id)| Fragment { offset: block * 8, more, id });
+        // A fragment that is not whole by itself, and of a length that it may have.
+        let fragment = fragment.filter(|fragment| {
+            (fragment.more || fragment.offset > 0) && (!fragment.more || rest.6 % 8 == 0 && rest.6 > 0)
+        });
+        let fragment = fragment.filter(|fragment| fragment.offset > 0 || rest.6 >= 20);
         let (hop_limit, dscp, ecn, dont_fragment, id, flow_label, payload_len) = rest;
         let ecn = Ecn::from_bits(ecn);
-        IpHeader { src, dst, protocol, hop_limit, dscp, ecn, payload_len, dont_fragment, id, flow_label }
+        IpHeader {
+            src,
+            dst,
+            protocol,
+            hop_limit,
+            dscp,
+            ecn,
+            payload_len,
+            dont_fragment,
+            id,
+            flow_label,
+            fragment,
+        }
     })
 }
 
@@ -63,12 +83,15 @@ proptest! {
             src: header.src,
             dst: header.dst,
             protocol: header.protocol,
-            protocol_offset: if v6 { 6 } else { 9 },
+            protocol_offset: if !v6 { 9 } else if header.fragment.is_some() { 40 } else { 6 },
             hop_limit: header.hop_limit,
             dscp: header.dscp,
             ecn: header.ecn,
             header_len: header.header_len(),
-            fragment: None,
+            fragment: header.fragment.map(|fragment| Fragment {
+                id: if v6 { fragment.id } else { fragment.id & 0xffff },
+                ..fragment
+            }),
             payload: &packet[header.header_len()..total_len],
             total_len,
             flow_label: if v6 { header.flow_label } else { 0 },

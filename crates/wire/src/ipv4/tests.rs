@@ -1,3 +1,5 @@
+use core::net::IpAddr;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -142,7 +144,7 @@ fn source_routes_are_recognised() {
     }
 }
 
-// R791-4, as far as parsing goes.
+// req: R791-4
 #[test]
 fn fragments_are_told_apart_and_bounded() {
     let fragment = |offset, more| Ok(Some(Fragment { offset, more, id: 0x1234 }));
@@ -154,6 +156,26 @@ fn fragments_are_told_apart_and_bounded() {
     assert_eq!(fragment_of(0x1fff, 8), Err(ParseError::BadFragment), "ends past 65,535");
     assert_eq!(fragment_of(0x2001, 12), Err(ParseError::BadFragment), "no multiple of 8");
     assert_eq!(fragment_of(0x2000, 0), Err(ParseError::BadFragment), "holds nothing");
+}
+
+/// The header of the whole has the options of the first fragment, and DF as it was.
+// req: R791-2
+#[test]
+fn the_header_of_a_fragment_becomes_that_of_the_whole() {
+    let mut first = packet(&[0x94, 4, 0, 0], &[7; 16]);
+    first[6..8].copy_from_slice(&0x2000u16.to_be_bytes());
+    mend(&mut first);
+    let mut header = first[..24].to_vec();
+    assert_eq!(ip::unite(&mut header, 40, Ecn::Ect0), Some(24));
+    let whole = [&header[..], &[7; 40]].concat();
+    let parsed = parse(&whole).unwrap();
+    assert_eq!((parsed.fragment, parsed.total_len, parsed.ecn), (None, 64, Ecn::Ect0));
+    assert_eq!((parsed.header_len, parsed.payload.len()), (24, 40));
+    assert_eq!(ip::unite(&mut header, 65_535 - 24, Ecn::NotEct), Some(24));
+    assert_eq!(ip::unite(&mut header, 65_536 - 24, Ecn::NotEct), None, "longer than a packet");
+    let (name, packet) = (datagram_name(&first).unwrap(), parse(&first).unwrap());
+    assert_eq!((IpAddr::V4(name.0), IpAddr::V4(name.1)), (packet.src, packet.dst));
+    assert_eq!((name.2, u32::from(name.3)), (packet.protocol, packet.fragment.unwrap().id));
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! The chain of extension headers (RFC 8200 section 4).
 
-use super::{HEADER_LEN, NEXT_HEADER_OFFSET, PAYLOAD_LENGTH_OFFSET, problem};
+use super::{FRAGMENT_HEADER_LEN, HEADER_LEN, NEXT_HEADER_OFFSET, PAYLOAD_LENGTH_OFFSET, problem};
 use crate::ip::{Fragment, Protocol};
 use crate::{ParameterProblem, ParseError};
 
@@ -11,7 +11,7 @@ pub const MAX_OPTIONS: usize = 16;
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
+pub(super) const FRAGMENT: u8 = 44;
 const DESTINATION_OPTIONS: u8 = 60;
 
 const MAX_PAYLOAD_LEN: usize = 65_535;
@@ -67,8 +67,19 @@ pub(crate) fn skip(fixed: &[u8; HEADER_LEN], quoted: &[u8]) -> Result<(Protocol,
     Err(ParseError::TooManyExtensions)
 }
 
+/// Offset of the field that names the extension header at `start`, in a packet that was parsed up to there.
+pub(super) fn named_at(packet: &[u8], start: usize) -> Option<usize> {
+    let (mut named_at, mut at) = (NEXT_HEADER_OFFSET, HEADER_LEN);
+    while at < start {
+        let fixed = packet.get(at..)?.first_chunk::<8>()?;
+        let len = extension_len(Protocol(packet[named_at]), fixed);
+        (named_at, at) = (at, at + len);
+    }
+    (at == start).then_some(named_at)
+}
+
 fn extension_len(protocol: Protocol, fixed: &[u8; 8]) -> usize {
-    if protocol.0 == FRAGMENT { 8 } else { 8 + usize::from(fixed[1]) * 8 }
+    if protocol.0 == FRAGMENT { FRAGMENT_HEADER_LEN } else { 8 + usize::from(fixed[1]) * 8 }
 }
 
 const fn is_extension(protocol: Protocol) -> bool {

@@ -139,7 +139,7 @@ fn an_option_past_its_header_is_refused() {
     }
 }
 
-// R8200-6, as far as parsing goes.
+// req: R8200-6
 #[test]
 fn a_routing_header_is_skipped_only_without_segments_left() {
     for kind in [0, 2, 200] {
@@ -166,7 +166,7 @@ fn fragments_are_exposed() {
     assert_eq!((parsed.protocol, parsed.header_len, parsed.payload.len()), (Protocol::TCP, 48, 24));
 }
 
-// R6946-1, as far as parsing goes.
+// req: R6946-1
 #[test]
 fn an_atomic_fragment_is_a_whole_packet() {
     let packet = with_tcp(FRAGMENT, &[fragment_header(DESTINATION, 0, false), options_header(TCP, 1)]);
@@ -174,7 +174,7 @@ fn an_atomic_fragment_is_a_whole_packet() {
     assert_eq!((parsed.fragment, parsed.protocol, parsed.header_len), (None, Protocol::TCP, 56));
 }
 
-// R8200-22, as far as parsing goes.
+// req: R8200-22
 #[test]
 fn impossible_fragments_are_pointed_at() {
     let odd = packet(FRAGMENT, &[&fragment_header(TCP, 0, true)[..], &[7; 30]].concat());
@@ -185,7 +185,7 @@ fn impossible_fragments_are_pointed_at() {
     assert!(parse(&last).is_ok());
 }
 
-// R8200-23, as far as parsing goes.
+// req: R8200-23
 #[test]
 fn a_first_fragment_holds_the_whole_chain() {
     let first = |next, rest: &[u8]| packet(FRAGMENT, &[&fragment_header(next, 0, true)[..], rest].concat());
@@ -197,6 +197,29 @@ fn a_first_fragment_holds_the_whole_chain() {
     assert_eq!(parse(&first(DESTINATION, &options_header(TCP, 1))), refused(3, 0), "no TCP header");
     let later = packet(FRAGMENT, &[&fragment_header(TCP, 8, true)[..], &[7; 8]].concat());
     assert!(parse(&later).is_ok(), "only the first one has to");
+}
+
+/// The header of the whole has the options of the first fragment, and no Fragment header.
+// req: R8200-20
+#[test]
+fn the_fragment_header_is_taken_out_of_the_whole() {
+    let rest =
+        [&options_header(FRAGMENT, 1)[..], &fragment_header(DESTINATION, 0, true), &options_header(TCP, 1)];
+    let first = packet(DESTINATION, &[&rest.concat()[..], &[7; 24]].concat());
+    let parsed = parse(&first).unwrap();
+    let mut whole = first[..parsed.header_len].to_vec();
+    let len = ip::unite(&mut whole, 8 + 24 + 16, Ecn::Ce).unwrap();
+    assert_eq!(len, HEADER_LEN + 8);
+    whole.truncate(len);
+    whole.extend(&first[parsed.header_len..]);
+    whole.extend([9; 16]);
+    let parsed = parse(&whole).unwrap();
+    assert_eq!((parsed.protocol, parsed.ecn, parsed.fragment), (Protocol::TCP, Ecn::Ce, None));
+    assert_eq!((parsed.header_len, parsed.payload.len()), (HEADER_LEN + 16, 40));
+    assert_eq!(ip::unite(&mut whole[..HEADER_LEN], 8, Ecn::Ce), None, "no Fragment header");
+    let mut first = first[..HEADER_LEN + 16].to_vec();
+    assert_eq!(ip::unite(&mut first.clone(), 65_535 - 8, Ecn::NotEct), Some(HEADER_LEN + 8));
+    assert_eq!(ip::unite(&mut first, 65_536 - 8, Ecn::NotEct), None, "longer than a packet");
 }
 
 proptest! {

@@ -1,0 +1,73 @@
+//! Fragments on their way to the datagram that they are part of.
+
+use netstack_device::{Meta, RxFrame};
+use netstack_wire::ip::{Fragment, IpPacket};
+use netstack_wire::ipv4;
+
+use super::Packet;
+use crate::fragment::{Expired, Outcome};
+use crate::icmp;
+use crate::route::Destination;
+
+impl Packet<'_> {
+    /// Takes a fragment; returns the datagram that it made whole. Devices vouch for no checksum that is spread over
+    /// packets, so that of the whole is still to be verified.
+    pub(super) fn fragment(
+        &mut self,
+        frame: &RxFrame,
+        packet: &IpPacket<'_>,
+        at: Fragment,
+    ) -> Option<RxFrame> {
+        self.expire_fragments();
+        let counters = &self.inner.counters;
+        counters.rx_fragments.bump();
+        let (outcome, evicted) = self.inner.fragments.with(|reassembler| {
+            let outcome = reassembler.handle(self.at, self.interface, packet, at, &frame.data);
+            (outcome, reassembler.take_evicted())
+        });
+        counters.reassembly_evicted.add(evicted);
+        let counter = match outcome {
+            Outcome::Held => return None,
+            Outcome::Whole(data) => {
+                counters.rx_reassembled.bump();
+                return Some(RxFrame { data, meta: Meta::default(), at: frame.at });
+            }
+            Outcome::Duplicate => &counters.drop_fragment_duplicate,
+            Outcome::Overlap => &counters.drop_fragment_overlap,
+            Outcome::Late => &counters.drop_fragment_late,
+            Outcome::Tiny => &counters.drop_fragment_tiny,
+            Outcome::Impossible => &counters.drop_bad_fragment,
+            Outcome::MixedEcn => &counters.drop_fragment_ecn,
+            Outcome::NoRoom => &counters.drop_fragment_no_room,
+        };
+        counter.bump();
+        None
+    }
+
+    /// Discards the datagram that an impossible IPv4 fragment belongs to.
+    pub(super) fn bad_fragment(&self, frame: &RxFrame) {
+        if let Some((src, dst, protocol, id)) = ipv4::datagram_name(&frame.data) {
+            self.inner.fragments.with(|reassembler| {
+                reassembler.discard_v4(src.into(), dst.into(), protocol, id);
+            });
+        }
+    }
+
+    /// Gives up the sets whose time is over, and says so to the sender where the first fragment has come (R791-3,
+    /// R8200-21).
+    pub(super) fn expire_fragments(&mut self) {
+        while self.inner.fragments.deadline().is_some_and(|deadline| deadline <= self.at)
+            && let Some(expired) = self.inner.fragments.with(|reassembler| reassembler.pop_expired(self.at))
+        {
+            self.inner.counters.reassembly_timeouts.bump();
+            let Expired { src, dst, interface, first } = expired;
+            // Addresses may have gone meanwhile, and errors are never about a group.
+            if let Some(first) = first
+                && self.inner.routes.classify(dst) == Destination::Ours
+            {
+                self.interface = interface;
+                self.send_error(|| icmp::reassembly_timeout(dst, src, &first));
+            }
+        }
+    }
+}
