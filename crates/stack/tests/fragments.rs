@@ -107,9 +107,10 @@ async fn a_long_echo_comes_back_in_fragments() {
 #[tokio::test(start_paused = true)]
 async fn the_checksum_of_a_reassembled_segment_is_verified() {
     let (stack, mut raw) = raw_pair();
+    let mut listeners = Vec::new();
     for (them, us) in FAMILIES {
         (raw.local, raw.remote) = (addr(them, 40000), addr(us, PORT));
-        let _listener = TcpListener::bind(&stack, raw.remote).await.unwrap();
+        listeners.push(TcpListener::bind(&stack, raw.remote).await.unwrap());
         let syn = segment(raw.local.ip(), raw.remote.ip(), &raw.header(TcpFlags::SYN), &[7; 40]);
         let mut damaged = syn.clone();
         *damaged.last_mut().unwrap() ^= 1;
@@ -223,7 +224,7 @@ async fn an_impossible_fragment_discards_its_datagram() {
         assert!(raw.packet_within(TICK).await.is_none());
     }
     let counters = stack.counters();
-    assert_eq!((counters.drop_bad_fragment, counters.drop_fragment_late), (2, 4));
+    assert_eq!((counters.drop_bad_fragment, counters.drop_fragment_late), (2, 2));
     assert!(raw.packet_within(Duration::from_secs(100)).await.is_none());
 }
 
@@ -256,8 +257,9 @@ async fn fragments_are_not_nested() {
     let (stack, mut raw) = raw_pair();
     let (them, us) = FAMILIES[1];
     let inner = fragments(&echo(them, us, 1, &pattern(100)), 5, 56);
-    let outer = packet(them, us, Protocol(44), &inner[0][40..]);
-    for piece in fragments(&outer, 6, 32) {
+    let outer = packet(them, us, Protocol(200), &inner[0][40..]);
+    for mut piece in fragments(&outer, 6, 32) {
+        piece[40] = 44;
         raw.send_packet(&piece);
     }
     assert!(raw.packet_within(TICK).await.is_none());

@@ -12,9 +12,9 @@ use common::*;
 use netstack_wire::icmp::IcmpMessage;
 use netstack_wire::ip::{self, IpHeader, Protocol};
 use netstack_wire::tcp::TcpFlags;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
+use tokio_netstack::TcpListener;
 use tokio_netstack::device::Capabilities;
-use tokio_netstack::{TcpConfig, TcpListener, TcpStream};
 
 const TICK: Duration = Duration::from_millis(2);
 
