@@ -43,19 +43,14 @@ impl Inner {
     }
 
     /// Sends without waiting: whoever caused this packet can cause it again.
-    fn send_now(
-        &self,
-        interface: usize,
-        outgoing: &Outgoing,
-        head: &[u8],
-        payload: Bytes,
-        turn: &mut Turn,
-    ) {
+    fn send_now(&self, interface: usize, outgoing: &Outgoing, head: &[u8], payload: Bytes, turn: &mut Turn) {
         let slices = [payload];
         let payload = if slices[0].is_empty() { &[][..] } else { &slices[..] };
         match self.send_packet(interface, outgoing, head, payload, turn) {
             Ok(()) | Err(SendPacketError::Lost) => {}
-            Err(SendPacketError::Full | SendPacketError::Partly(_)) => self.counters.tx_replies_dropped.bump(),
+            Err(SendPacketError::Full | SendPacketError::Partly(_)) => {
+                self.counters.tx_replies_dropped.bump()
+            }
             Err(SendPacketError::TooBig { mtu }) => {
                 debug!(dst = %outgoing.dst, mtu, "an answer is too long");
                 self.counters.tx_lost.bump();
