@@ -95,6 +95,9 @@ cases! {
     "connect::unreachable::v6": connect::unreachable, MultiThread, V6, Offload, 15, connect::short_syn_limit;
     "ecn::both_roles::v4": ecn::both_roles, CurrentThread, V4, Plain, 20, ecn::asking;
     "ecn::both_roles::v6": ecn::both_roles, MultiThread, V6, Offload, 20, ecn::asking;
+    "ecn::both_roles::accurate": ecn::both_roles, MultiThread, V4, Offload, 20, ecn::accurate;
+    "ecn::accurate_both_roles::v4": ecn::accurate_both_roles, CurrentThread, V4, Plain, 20, ecn::accurate;
+    "ecn::accurate_both_roles::v6": ecn::accurate_both_roles, MultiThread, V6, Offload, 20, ecn::accurate;
     "close::kernel_first::v4": close::kernel_first, MultiThread, V4, Plain, 10;
     "close::kernel_first::v6": close::kernel_first, CurrentThread, V6, Offload, 10;
     "close::stack_first::v4": close::stack_first, CurrentThread, V4, Plain, 10;

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_netstack::{EcnMode, EcnPolicy, TcpConfig, TcpStream};
 
 use crate::bytes::{CHUNK, check, check_end, echo, send};
-use crate::world::{CaseResult, World, ensure};
+use crate::world::{CaseResult, Refused, World, ensure};
 
 const BYTES: u64 = 5_000_000;
 
@@ -19,14 +19,31 @@ pub(crate) fn accurate(config: &mut TcpConfig) {
     config.ecn(EcnPolicy::Accurate);
 }
 
-/// The kernel asks, or answers: what is sent bears ECT, also in super-segments, and arrives whole.
-// req: R3168-1, R3168-4
+/// The kernel asks, or answers: what is sent bears ECT, also in super-segments, and arrives whole. A stack that would like
+/// accurate feedback makes do with the classic.
+// req: R3168-1, R3168-4, R9768-2
 pub(crate) async fn both_roles(world: Arc<World>) -> CaseResult {
-    // 1: ask, and agree. Of the namespace that the case made for itself.
-    std::fs::write("/proc/sys/net/ipv4/tcp_ecn", "1")?;
+    agree("1")?;
+    transfers(&world, EcnMode::Classic).await
+}
+
+/// A kernel that asks for accurate feedback, and answers with it; skipped where it has none or does not let it be set.
+// req: R9768-1, R9768-3
+pub(crate) async fn accurate_both_roles(world: Arc<World>) -> CaseResult {
+    let refused = |error| io::Error::other(format!("the kernel offers no accurate ECN (tcp_ecn = 3): {error}"));
+    agree("3").map_err(refused).map_err(Refused)?;
+    transfers(&world, EcnMode::Accurate).await
+}
+
+/// Sets what the kernel does in the namespace that the case made for itself: 1 asks, and agrees; 3 the same, accurately.
+fn agree(mode: &str) -> io::Result<()> {
+    std::fs::write("/proc/sys/net/ipv4/tcp_ecn", mode)
+}
+
+async fn transfers(world: &World, mode: EcnMode) -> CaseResult {
     let (kernel, stream) = world.pair(7).await?;
     let answering = world.on_kernel(echo(kernel));
-    transfer(stream).await?;
+    transfer(stream, mode).await?;
     answering.await??;
 
     let ip = world.kernel_ip();
@@ -37,15 +54,15 @@ pub(crate) async fn both_roles(world: Arc<World>) -> CaseResult {
         echo(stream).await?;
         io::Result::Ok(())
     });
-    transfer(TcpStream::connect(&world.stack, target).await?).await?;
+    transfer(TcpStream::connect(&world.stack, target).await?, mode).await?;
     server.await??;
     Ok(())
 }
 
 /// Sends to an echo, and looks at what was agreed on.
-async fn transfer(mut stream: TcpStream) -> CaseResult {
+async fn transfer(mut stream: TcpStream, mode: EcnMode) -> CaseResult {
     let info = stream.info().await?;
-    ensure!(info.ecn == EcnMode::Classic && info.ecn_sending, "no ECN: {info:?}");
+    ensure!(info.ecn == mode && info.ecn_sending, "not {mode:?}: {info:?}");
     let (mut reader, mut writer) = stream.split();
     let sending = async {
         send(&mut writer, 1, BYTES, CHUNK).await?;
@@ -53,7 +70,9 @@ async fn transfer(mut stream: TcpStream) -> CaseResult {
     };
     tokio::try_join!(sending, check(&mut reader, 1, BYTES, CHUNK))?;
     check_end(&mut reader).await?;
-    let stats = stream.info().await?.stats;
+    let info = stream.info().await?;
+    let stats = info.stats;
+    ensure!(info.ecn_sending, "the feedback was not believed: {info:?}");
     ensure!(stats.ce_received == 0 && stats.ecn_reductions == 0, "marks from nowhere: {stats:?}");
     Ok(())
 }

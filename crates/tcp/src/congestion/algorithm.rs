@@ -1,5 +1,7 @@
 //! The controller that a connection holds: one of ours without a virtual call, or the user's.
 
+use core::time::Duration;
+
 use super::{Ack, Bbr, Congestion, CongestionControl, Controller, Cubic, Lost, NewReno};
 use crate::time::Instant;
 
@@ -48,6 +50,10 @@ impl Algorithm {
         each!(self, controller => controller.inherit(cwnd, ssthresh));
     }
 
+    pub(crate) fn on_known_rtt(&mut self, srtt: Duration) {
+        each!(self, controller => controller.on_known_rtt(srtt));
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         each!(self, controller => controller.name())
     }
@@ -86,6 +92,10 @@ impl Algorithm {
 
     pub(crate) fn on_idle(&mut self, now: Instant) {
         each!(self, controller => controller.on_idle(now));
+    }
+
+    pub(crate) fn on_unused(&mut self, now: Instant) {
+        each!(self, controller => controller.on_unused(now));
     }
 
     /// The window; a controller of the user's own cannot close it for good.

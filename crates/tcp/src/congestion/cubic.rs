@@ -9,7 +9,7 @@ use core::time::Duration;
 use curve::Epoch;
 
 use super::hystart::{Growth, HyStart};
-use super::{Ack, Congestion, Controller, Signal, initial_window, window_after_recovery};
+use super::{Ack, Congestion, Controller, Signal, initial_window, window_after_recovery, window_unused};
 use crate::time::Instant;
 
 /// What one ACK may add in slow start, in segments: the limit of RFC 9406 4.3 for senders that do not pace, which keeps a
@@ -116,8 +116,9 @@ impl Cubic {
         self.cwnd = cwnd.saturating_add(epoch.share(ack.acked, target - cwnd, cwnd));
     }
 
-    /// What congestion does to all but the window, by `size`, what was outstanding (RFC 9438 4.6, 4.7).
-    fn lower_threshold(&mut self, size: u32) {
+    /// What congestion does to all but the window, by `size`, what was outstanding, and `window`, what of the window counts
+    /// (RFC 9438 4.6, 4.7).
+    fn lower_threshold(&mut self, size: u32, window: u32) {
         self.prior = Some(Box::new(Prior {
             cwnd: self.cwnd,
             ssthresh: self.ssthresh,
@@ -127,9 +128,9 @@ impl Cubic {
             from_here: self.from_here,
         }));
         self.ssthresh = curve::beta(size);
-        self.cwnd_prior = self.cwnd;
+        self.cwnd_prior = window;
         // Fast convergence: a window that did not come back to its last height leaves room to newcomers.
-        self.w_max = if self.cwnd < self.w_max { curve::converged(self.cwnd) } else { self.cwnd };
+        self.w_max = if window < self.w_max { curve::converged(window) } else { window };
         self.clock = Instant::NEVER;
     }
 }
@@ -167,8 +168,10 @@ impl Controller for Cubic {
 
     fn on_congestion(&mut self, congestion: &Congestion) {
         // R9438-6: the window stands for the flight, as it does not grow unless it is used. What happens to be outstanding at
-        // the end of a response would leave next to nothing for the one after.
-        self.lower_threshold(self.cwnd.max(congestion.flight));
+        // the end of a response would leave next to nothing for the one after. A window that grew and is used no more stands
+        // for nothing (R7661-3).
+        let size = if congestion.validated { self.cwnd.max(congestion.flight) } else { congestion.flight };
+        self.lower_threshold(size, size.min(self.cwnd));
         self.recovering = congestion.signal == Signal::Loss;
         self.repairing = false;
         self.from_here = false;
@@ -186,7 +189,7 @@ impl Controller for Cubic {
 
     fn on_timeout(&mut self, _now: Instant, flight: u32, first: bool) {
         if first {
-            self.lower_threshold(flight);
+            self.lower_threshold(flight, self.cwnd);
             self.ssthresh = self.ssthresh.max(2 * self.mss);
         }
         self.cwnd = self.mss;
@@ -225,6 +228,12 @@ impl Controller for Cubic {
             // What the epoch had reached is no measure of the window that slow start comes back to.
             self.epoch = None;
         }
+        self.clock = Instant::NEVER;
+    }
+
+    fn on_unused(&mut self, _now: Instant) {
+        (self.cwnd, self.ssthresh) = window_unused(self.cwnd, self.ssthresh, self.mss);
+        self.epoch = None;
         self.clock = Instant::NEVER;
     }
 

@@ -19,6 +19,7 @@ mod signals;
 mod tests;
 
 use core::fmt;
+use core::time::Duration;
 
 pub(crate) use algorithm::Algorithm;
 pub(crate) use bbr::Bbr;
@@ -77,6 +78,12 @@ pub trait Controller: fmt::Debug + Send {
     /// was lost (R5681-2).
     fn start(&mut self, mss: u32, handshake_loss: bool);
 
+    /// The round trip is known before the first ACK of data: from the handshake, or, where this controller takes over from
+    /// another, from what was measured so far. Called after [`start`](Self::start).
+    fn on_known_rtt(&mut self, srtt: Duration) {
+        let _ = srtt;
+    }
+
     /// In the middle of a connection this controller takes over from another, which had this window and threshold. Called
     /// after [`start`](Self::start).
     fn inherit(&mut self, cwnd: u32, ssthresh: u32) {
@@ -108,14 +115,19 @@ pub trait Controller: fmt::Debug + Send {
     /// threshold and model come back to what they were before it.
     fn on_spurious(&mut self, now: Instant);
 
-    /// `octets` leave, with `flight` outstanding before them. `app_limited`: the application gave us less than the window
-    /// would take.
+    /// `octets` leave, with `flight` outstanding before them. `app_limited`: before them the application had given us less
+    /// than the window would have taken.
     fn on_sent(&mut self, now: Instant, flight: u32, octets: u32, app_limited: bool) {
         let _ = (now, flight, octets, app_limited);
     }
 
     /// Nothing was outstanding for longer than a retransmission timeout, and data is about to leave (R5681-15).
     fn on_idle(&mut self, now: Instant);
+
+    /// For five minutes less than half of the window was used (RFC 7661 4.4.3).
+    fn on_unused(&mut self, now: Instant) {
+        let _ = now;
+    }
 
     /// The congestion window in octets, at least one.
     fn cwnd(&self) -> u32;
@@ -148,4 +160,10 @@ pub(crate) fn initial_window(mss: u32, handshake_loss: bool) -> u32 {
 /// after a pause either, so that the end of recovery starts no burst (R6582-5).
 fn window_after_recovery(ssthresh: u32, flight: u32, mss: u32) -> u32 {
     ssthresh.min(flight.saturating_add(mss).max(initial_window(mss, false)))
+}
+
+/// Window and threshold once the window was not used for long (R7661-5): half of it, and slow start back to three quarters.
+fn window_unused(cwnd: u32, ssthresh: u32, mss: u32) -> (u32, u32) {
+    let half = (cwnd / 2).max(initial_window(mss, false)).min(cwnd);
+    (half, ssthresh.max(cwnd - cwnd / 4))
 }

@@ -1,6 +1,6 @@
 //! NewReno (RFC 5681, RFC 6582).
 
-use super::{Ack, Congestion, Controller, Signal, initial_window, window_after_recovery};
+use super::{Ack, Congestion, Controller, Signal, initial_window, window_after_recovery, window_unused};
 use crate::time::Instant;
 
 /// Slow start and congestion avoidance with a halving per loss.
@@ -92,6 +92,10 @@ impl Controller for NewReno {
 
     fn on_idle(&mut self, _now: Instant) {
         self.cwnd = self.cwnd.min(initial_window(self.mss, false));
+    }
+
+    fn on_unused(&mut self, _now: Instant) {
+        (self.cwnd, self.ssthresh) = window_unused(self.cwnd, self.ssthresh, self.mss);
     }
 
     fn cwnd(&self) -> u32 {

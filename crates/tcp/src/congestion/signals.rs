@@ -84,13 +84,16 @@ pub struct Congestion {
     pub flight: u32,
     /// What it was seen by.
     pub signal: Signal,
+    /// Half of the window at least was used lately. If not, `flight` is what was used of it, if that is more than what is
+    /// outstanding: the rest of the window says nothing about the path (RFC 7661 4.4.1).
+    pub validated: bool,
 }
 
 impl Congestion {
-    /// Congestion seen at `now` with `flight` octets outstanding.
+    /// Congestion seen at `now` with `flight` octets outstanding, and a window that was used.
     #[must_use]
     pub fn new(now: Instant, flight: u32, signal: Signal) -> Self {
-        Self { now, flight, signal }
+        Self { now, flight, signal, validated: true }
     }
 }
 

@@ -5,7 +5,7 @@ use netstack_wire::tcp::TcpFlags;
 use netstack_wire::{Ecn, SeqNum};
 
 use super::Connection;
-use crate::congestion::{Congestion, Signal};
+use crate::congestion::Signal;
 use crate::ecn::EcnMode;
 use crate::segment::Segment;
 use crate::time::Instant;
@@ -52,8 +52,10 @@ impl Connection {
         }
         if counts {
             let cwnd = snd.congestion.cwnd();
+            snd.recovery.let_stand();
             if cwnd > mss {
-                snd.congestion.on_congestion(&Congestion::new(now, flight.min(cwnd), Signal::Ecn));
+                let congestion = snd.congestion(now, flight, Signal::Ecn);
+                snd.congestion.on_congestion(&congestion);
             } else {
                 // R3168-8: no smaller window, but time.
                 self.ecn.hold();

@@ -132,6 +132,9 @@ impl Connection {
         self.syn_due = false;
         let full = self.full_segment();
         self.snd.congestion.start(full, lost);
+        if let Some(srtt) = self.snd.rtt.srtt() {
+            self.snd.congestion.on_known_rtt(srtt);
+        }
         self.timers.stop(Timer::Retransmit);
         self.timers.stop(Timer::UserTimeout);
         self.take_window(now, seg);

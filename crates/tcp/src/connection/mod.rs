@@ -321,6 +321,9 @@ impl Connection {
     pub fn set_congestion(&mut self, choice: &CongestionControl) {
         let mss = self.full_segment();
         self.snd.congestion.replace(choice, mss, self.snd.iss.0);
+        if let Some(srtt) = self.snd.rtt.srtt() {
+            self.snd.congestion.on_known_rtt(srtt);
+        }
     }
 
     /// Sets TTL or hop limit, 1 to 255 (MUST-49).

@@ -134,16 +134,26 @@ impl Connection {
         let options_len = self.options_len();
         let mss = self.snd.effective_mss(options_len);
         let most = max_payload.min(MAX_PAYLOAD) as u32;
-        let plan = match self.plan_now(mss, force, tail) {
-            Some(plan) => Some(plan),
-            None => self.plan_paced(now, mss, most, force),
-        };
-        let Some(plan) = plan else {
+        let free = self.plan_now(mss, force, tail);
+        let bound = free.is_none();
+        let Some(plan) = free.or_else(|| self.plan_paced(now, mss, most, force)) else {
             self.keep_waiting(now);
             return None;
         };
         let plan = self.take_slices(plan, payload);
+        self.check_windows(plan, bound);
         Some(self.transmit_plan(now, plan, tail))
+    }
+
+    /// What holds of each transmission: nothing new lies beyond the peer's window, and what is `bound` by congestion control
+    /// fits its window, or is one segment with nothing else in flight.
+    fn check_windows(&self, plan: Plan, bound: bool) {
+        let snd = &self.snd;
+        debug_assert!(plan.kind != Kind::New || !plan.end().after(snd.window_end()), "beyond the peer's window");
+        let (pipe, cwnd) = (snd.board.pipe(), snd.cwnd());
+        let least = if pipe == 0 { plan.mss } else { 0 };
+        let fits = plan.len == 0 || pipe + plan.len <= cwnd.max(least);
+        debug_assert!(!bound || fits, "{plan:?} with {pipe} in flight of {cwnd}");
     }
 
     /// What waits for something else than a timer of its own must not wait for ever.
@@ -382,6 +392,7 @@ impl Connection {
         snd.last_sent = now;
         snd.max = snd.max.max(end);
         let (pipe, octets) = (snd.board.pipe(), end.distance_from(at));
+        let app_limited = snd.rate.is_app_limited();
         match kind {
             Kind::WindowProbe => {
                 // A probe is not in flight: the octet is sent again once the window takes it.
@@ -408,7 +419,6 @@ impl Connection {
             prr.on_sent(octets);
         }
         let flight = snd.board.pipe();
-        let app_limited = snd.unsent() == 0 && !snd.has_holes() && flight < snd.congestion.cwnd();
         snd.congestion.on_sent(now, pipe, octets, app_limited);
         if let Some(rate) = rate {
             snd.pacer.get_or_insert_default().on_sent(now, octets, rate);

@@ -7,7 +7,7 @@ use netstack_wire::SeqNum;
 use netstack_wire::tcp::SackBlock;
 
 use super::Connection;
-use crate::congestion::{Ack, Congestion, Pacing, Signal};
+use crate::congestion::{Ack, Pacing, Signal, initial_window};
 use crate::info::RecoveryState;
 use crate::segment::Segment;
 use crate::send::SendHalf;
@@ -78,11 +78,13 @@ impl Connection {
         if let Some(flight) = repaired.filter(|_| self.snd.recovery.is_open()) {
             // R8985-18
             tracing::debug!("tail loss repaired by a probe");
-            let flight = flight.min(self.snd.congestion.cwnd());
-            self.snd.congestion.on_congestion(&Congestion::new(now, flight, Signal::Loss));
+            let congestion = self.snd.congestion(now, flight, Signal::Loss);
+            self.snd.recovery.let_stand();
+            self.snd.congestion.on_congestion(&congestion);
             self.snd.congestion.on_recovered(now, self.snd.flight_size());
         }
         let partial = self.move_recovery(now, &turn, &found);
+        self.validate_window(now, &turn);
         self.restart_timers(now, advanced, partial);
     }
 
@@ -186,6 +188,10 @@ impl Connection {
 
     /// RACK (RFC 8985 6.2 step 5).
     pub(super) fn look_for_losses(&mut self, now: Instant) -> Found {
+        if self.snd.board.is_clean() {
+            self.timers.stop(Timer::Reorder);
+            return Found::default();
+        }
         let rule = self.snd.rack.rule(now, self.reordering_window());
         let SendHalf { board, rate, congestion, .. } = &mut self.snd;
         let found = board.detect(&rule, &mut |sent, octets| {
@@ -309,6 +315,25 @@ impl Connection {
         turn.acked > 0 && !self.agreed.sack && self.snd.recovery.is_fast()
     }
 
+    /// How much of the window is used (RFC 7661 4). One of the initial size needs no proof.
+    fn validate_window(&mut self, now: Instant, turn: &Turn) {
+        let mss = self.full_segment();
+        let snd = &mut self.snd;
+        let cwnd = snd.congestion.cwnd();
+        if cwnd <= initial_window(mss, false) || !snd.recovery.is_open() {
+            // R7661-1: losses leave pipeACK undefined.
+            snd.validation = None;
+        } else if turn.acked > 0 {
+            let (una, nxt, srtt) = (snd.una, snd.nxt, snd.rtt.srtt().unwrap_or_default());
+            let validation = snd.validation.get_or_insert_default();
+            validation.on_ack(now, turn.prior.una, una, nxt, srtt);
+            if validation.is_over(now, cwnd, mss) {
+                snd.congestion.on_unused(now);
+                tracing::debug!(cwnd, reduced = snd.congestion.cwnd(), "a window that is not used");
+            }
+        }
+    }
+
     fn step_prr(&mut self, delivered: u32, safe: bool) {
         let mss = self.full_segment();
         let snd = &mut self.snd;
@@ -339,7 +364,8 @@ impl Connection {
         let flight = snd.congested_flight();
         // RecoverFS (R9937-1)
         let recover_fs = snd.nxt.distance_from(prior.una).saturating_sub(prior.sacked);
-        snd.congestion.on_congestion(&Congestion::new(now, flight, Signal::Loss));
+        let congestion = snd.congestion(now, flight, Signal::Loss);
+        snd.congestion.on_congestion(&congestion);
         snd.recovery.enter(now, snd.una, snd.nxt, recover_fs);
         snd.tlp.forget();
         self.stats.rare().fast_retransmits += 1;

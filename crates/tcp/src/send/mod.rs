@@ -11,12 +11,13 @@ pub(crate) mod scoreboard;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tlp;
+mod validation;
 
 use bytes::Bytes;
 use netstack_wire::SeqNum;
 
 use crate::config::TcpConfig;
-use crate::congestion::Algorithm;
+use crate::congestion::{Algorithm, Congestion, Signal};
 use crate::negotiate::Negotiated;
 use crate::segment::MAX_PAYLOAD;
 use crate::time::Instant;
@@ -28,6 +29,7 @@ use recovery::Recovery;
 use rtt::RttEstimator;
 use scoreboard::Scoreboard;
 use tlp::Tlp;
+use validation::Validation;
 
 /// Send sequence space and what goes with it (RFC 9293 3.3.1).
 ///
@@ -88,6 +90,8 @@ pub(crate) struct SendHalf {
     /// The largest pipe since `flight_peak_end` was set, for congestion window validation (R5681-16).
     pub(crate) flight_peak: u32,
     pub(crate) flight_peak_end: SeqNum,
+    /// Boxed, and there only while the window is larger than an initial one.
+    pub(crate) validation: Option<Box<Validation>>,
     /// When data last left (R5681-15).
     pub(crate) last_sent: Instant,
 }
@@ -123,6 +127,7 @@ impl SendHalf {
             force: false,
             flight_peak: 0,
             flight_peak_end: iss,
+            validation: None,
             last_sent: Instant::ZERO,
         }
     }
@@ -170,6 +175,18 @@ impl SendHalf {
     /// FlightSize as congestion control takes it: what limited transmit added is left out (R5681-5).
     pub(crate) fn congested_flight(&self) -> u32 {
         self.flight_size().min(self.congestion.cwnd())
+    }
+
+    /// The path is congested, as `signal` says, with `flight` octets outstanding. Of a window that was not used what was used
+    /// counts (R7661-3).
+    pub(crate) fn congestion(&self, now: Instant, flight: u32, signal: Signal) -> Congestion {
+        let (cwnd, mss) = (self.congestion.cwnd(), u32::from(self.mss));
+        let unused = self.validation.as_deref().filter(|validation| validation.is_unused(cwnd, mss));
+        let used = unused.and_then(Validation::pipe_ack);
+        Congestion {
+            validated: used.is_none(),
+            ..Congestion::new(now, flight.max(used.unwrap_or(0)).min(cwnd), signal)
+        }
     }
 
     /// Whether PRR says what may leave (RFC 9937).

@@ -23,8 +23,9 @@ pub(crate) struct Rack {
     newest: (Instant, u64),
     /// RACK.rtt, of that transmission, in nanoseconds.
     rtt: u64,
-    /// RACK.dsack_round: until this is acknowledged the window has grown for this round trip.
-    dsack_round: Option<SeqNum>,
+    /// RACK.dsack_round: until this is acknowledged the window has grown for this round trip, if `grown` says so.
+    dsack_round: SeqNum,
+    grown: bool,
     /// RACK.reo_wnd_mult: the window in quarters of the least round trip.
     mult: u8,
     /// RACK.reo_wnd_persist.
@@ -38,7 +39,8 @@ impl Rack {
         Self {
             newest: (Instant::ZERO, 0),
             rtt: 0,
-            dsack_round: None,
+            dsack_round: SeqNum(0),
+            grown: false,
             mult: 1,
             persist: PERSISTENCE,
             seen: false,
@@ -62,19 +64,18 @@ impl Rack {
     /// A duplicate was reported: what was sent again had not been lost, and the window is too narrow (R8985-9).
     pub(crate) fn on_dsack(&mut self, una: SeqNum, nxt: SeqNum) {
         self.seen = true;
-        if self.dsack_round.is_some_and(|round| una.before(round)) {
+        self.on_una(una);
+        if self.grown {
             return;
         }
-        self.dsack_round = Some(nxt);
+        (self.dsack_round, self.grown) = (nxt, true);
         self.mult = self.mult.saturating_add(1);
         self.persist = PERSISTENCE;
     }
 
     /// The round trip in which a duplicate was reported is over.
     pub(crate) fn on_una(&mut self, una: SeqNum) {
-        if self.dsack_round.is_some_and(|round| !una.before(round)) {
-            self.dsack_round = None;
-        }
+        self.grown &= una.before(self.dsack_round);
     }
 
     /// A recovery is over.

@@ -67,7 +67,7 @@ impl DeliveryRate {
             lost: self.lost,
             first_sent_at: self.first_sent_at,
             tx_in_flight: flight.saturating_add(octets),
-            app_limited: self.app_limited_until != 0,
+            app_limited: self.is_app_limited(),
         }
     }
 
@@ -135,6 +135,11 @@ impl DeliveryRate {
     /// until those are delivered tells of it, not of the path (draft 3.4).
     pub(crate) fn set_app_limited(&mut self, flight: u32) {
         self.app_limited_until = (self.delivered + u64::from(flight)).max(1);
+    }
+
+    /// Whether what leaves now tells of the application (draft 3.4).
+    pub(crate) fn is_app_limited(&self) -> bool {
+        self.app_limited_until != 0
     }
 
     /// Octets delivered.

@@ -203,6 +203,11 @@ impl Recovery {
     /// The episode was a mistake.
     pub(crate) fn finish_undone(&mut self) {
         self.finish();
+        self.let_stand();
+    }
+
+    /// The window is reduced by something else: what the last episode did to it can not be taken back any more.
+    pub(crate) fn let_stand(&mut self) {
         if let Some(episode) = &mut self.episode {
             episode.undoable = false;
         }

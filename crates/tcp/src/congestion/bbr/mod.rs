@@ -17,6 +17,8 @@ mod startup;
 #[cfg(test)]
 mod tests;
 
+use core::time::Duration;
+
 use super::{Ack, Congestion, Controller, Lost, RateSample, initial_window};
 use crate::time::Instant;
 use model::{Aggregation, Bandwidth};
@@ -138,7 +140,7 @@ impl Bbr {
             undo: None,
             seed: u64::from(seed),
         };
-        bbr.init_pacing_rate(core::time::Duration::ZERO);
+        bbr.init_pacing_rate(Duration::ZERO);
         bbr
     }
 
@@ -196,7 +198,12 @@ impl Controller for Bbr {
         self.mss = mss;
         self.cwnd = initial_window(mss, handshake_loss);
         self.initial_cwnd = self.cwnd;
-        self.init_pacing_rate(core::time::Duration::ZERO);
+        self.init_pacing_rate(Duration::ZERO);
+    }
+
+    fn on_known_rtt(&mut self, srtt: Duration) {
+        self.has_seen_rtt = true;
+        self.init_pacing_rate(srtt);
     }
 
     fn inherit(&mut self, cwnd: u32, _ssthresh: u32) {
@@ -206,8 +213,7 @@ impl Controller for Bbr {
 
     fn on_ack(&mut self, ack: &Ack) {
         if !self.has_seen_rtt && !ack.srtt.is_zero() {
-            self.has_seen_rtt = true;
-            self.init_pacing_rate(ack.srtt);
+            self.on_known_rtt(ack.srtt);
         }
         match ack.rate {
             Some(mut rs) => {

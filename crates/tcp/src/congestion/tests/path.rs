@@ -133,7 +133,7 @@ impl<C: Controller> Path<C> {
                 }
                 self.pacer.on_sent(self.now, M, rate);
             }
-            self.controller.on_sent(self.now, self.flight, M, false);
+            self.controller.on_sent(self.now, self.flight, M, self.sampler.is_app_limited());
             self.transmit();
         }
         if !self.busy {

@@ -154,8 +154,7 @@ impl Scoreboard {
         let repairs = self.repairs.get_or_insert_with(|| Box::new(Repairs::new(una)));
         run.lost |= bits;
         repairs.lost += octets;
-        repairs.held += run.octets(bits & !run.resent);
-        repairs.holes_from = repairs.holes_from.min(run.bounds(bits.trailing_zeros()).start);
+        repairs.add_hole(run.end, run.octets(bits & !run.resent));
         told(&run.sent, octets);
         octets
     }
@@ -179,8 +178,7 @@ impl Scoreboard {
             run.lost |= bit;
             repairs.lost += octets;
         }
-        repairs.held += octets;
-        repairs.holes_from = repairs.holes_from.min(run.bounds(index).start);
+        repairs.add_hole(run.end, octets);
         told(&resend.sent, octets);
         octets
     }
@@ -243,21 +241,31 @@ impl Scoreboard {
         repairs.lost = 0;
         repairs.held = 0;
         repairs.judged = self.una;
-        repairs.holes_from = self.una;
+        repairs.holes.clear();
+    }
+
+    /// The first run in which something waits to be sent again, and what. O(log n), amortised.
+    fn first_hole(&mut self) -> Option<(usize, u64)> {
+        loop {
+            let end = *self.repairs.as_ref().filter(|known| known.held > 0)?.holes.first()?;
+            let at = self.find(end - 1);
+            let run = self.runs.get(at).filter(|run| run.end == end);
+            let bits = run.map_or(0, |run| run.lost & !run.resent);
+            if bits != 0 {
+                return Some((at, bits));
+            }
+            if let Some(repairs) = &mut self.repairs {
+                repairs.holes.pop_first();
+            }
+        }
     }
 
     /// The lowest stretch that is lost and not sent again (R6675-3), of at most `most` octets but a whole segment at least.
     pub(crate) fn next_hole(&mut self, most: u32) -> Option<Hole> {
-        let from = self.repairs.as_ref().filter(|known| known.held > 0)?.holes_from;
-        let (at, bits) = (self.find(from)..self.runs.len())
-            .map(|at| (at, self.runs[at].lost & !self.runs[at].resent))
-            .find(|(_, bits)| *bits != 0)?;
+        let (at, bits) = self.first_hole()?;
         let run = &self.runs[at];
         let index = bits.trailing_zeros();
         let start = run.bounds(index).start;
-        if let Some(repairs) = &mut self.repairs {
-            repairs.holes_from = start;
-        }
         // A short segment in front would shift the cuts behind it.
         let alone = index == 0 && run.has_short_head();
         let stretch = if alone { 1 } else { (!(bits >> index)).trailing_zeros() };

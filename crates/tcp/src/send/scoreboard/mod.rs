@@ -15,7 +15,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use netstack_wire::SeqNum;
 
@@ -51,8 +51,8 @@ struct Repairs {
     fack: u64,
     /// No segment below, sent once, waits for a judgement.
     judged: u64,
-    /// No segment below waits to be sent again.
-    holes_from: u64,
+    /// Ends of the runs in which something waits to be sent again, and of some in which nothing does any more.
+    holes: BTreeSet<u64>,
     /// Octets SACKed.
     sacked: u32,
     /// Segments SACKed.
@@ -74,12 +74,24 @@ impl Repairs {
             serial: 0,
             fack: una,
             judged: una,
-            holes_from: una,
+            holes: BTreeSet::new(),
             sacked: 0,
             sacked_segments: 0,
             lost: 0,
             held: 0,
             resent: 0,
+        }
+    }
+
+    /// Something of the run that ends at `end` waits to be sent again.
+    fn add_hole(&mut self, end: u64, octets: u32) {
+        if self.held == 0 {
+            // All that is left there is stale.
+            self.holes.clear();
+        }
+        self.held += octets;
+        if octets > 0 {
+            self.holes.insert(end);
         }
     }
 
@@ -177,6 +189,11 @@ impl Scoreboard {
         self.repairs.as_ref().map_or(0, |known| known.resent)
     }
 
+    /// Whether nothing in flight was ever SACKed, lost or sent again: there is nothing to judge.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.repairs.is_none()
+    }
+
     /// Transmissions in flight, each of which costs memory.
     pub(crate) fn records(&self) -> usize {
         self.runs.len()
@@ -260,7 +277,7 @@ impl Scoreboard {
         while self.runs.front().is_some_and(|run| run.end <= to)
             && let Some(run) = self.runs.pop_front()
         {
-            self.release(&run, run.all(), news, told);
+            Self::release(&mut self.repairs, &run, run.all(), news, told);
         }
         if self.runs.is_empty() {
             // A window probe may have taken SND.UNA beyond what is recorded.
@@ -274,15 +291,14 @@ impl Scoreboard {
             repairs.cut_ranges(to);
             repairs.fack = repairs.fack.max(to);
             repairs.judged = repairs.judged.max(to);
-            repairs.holes_from = repairs.holes_from.max(to);
         }
     }
 
     /// SND.UNA moves into the first run.
     fn release_part(&mut self, to: u64, news: &mut News, told: &mut impl FnMut(Instant, &SentState, u32)) {
-        let Some(run) = self.runs.front().filter(|run| run.start < to).cloned() else { return };
+        let Some(run) = self.runs.front_mut().filter(|run| run.start < to) else { return };
         let index = run.index(to);
-        self.release(&run, (1 << index) - 1, news, told);
+        Self::release(&mut self.repairs, run, (1 << index) - 1, news, told);
         let start = run.bounds(index).start;
         if start < to {
             // A part of a segment: its rest keeps what is known of it.
@@ -299,20 +315,18 @@ impl Scoreboard {
                 repairs.resent -= of(run.resent);
             }
         }
-        if let Some(run) = self.runs.front_mut() {
-            run.drop_front(to);
-        }
+        run.drop_front(to);
     }
 
     /// The segments `bits` of `run` are cumulatively acknowledged.
     fn release(
-        &mut self,
+        repairs: &mut Option<Box<Repairs>>,
         run: &Run,
         bits: u64,
         news: &mut News,
         told: &mut impl FnMut(Instant, &SentState, u32),
     ) {
-        if let Some(repairs) = &mut self.repairs
+        if let Some(repairs) = repairs
             && run.sacked | run.lost | run.ever != 0
         {
             let gone = run.sacked & bits;
@@ -320,12 +334,12 @@ impl Scoreboard {
             repairs.sacked_segments -= gone.count_ones();
             repairs.forget_loss(run, bits);
         }
-        self.deliver(run, bits & !run.sacked, news, told);
+        Self::deliver(repairs, run, bits & !run.sacked, news, told);
     }
 
     /// The segments `bits` of `run` have arrived, which was not known before.
     fn deliver(
-        &mut self,
+        repairs: &mut Option<Box<Repairs>>,
         run: &Run,
         bits: u64,
         news: &mut News,
@@ -335,7 +349,7 @@ impl Scoreboard {
             return;
         }
         news.delivered += run.octets(bits);
-        if let Some(repairs) = &mut self.repairs {
+        if let Some(repairs) = repairs {
             repairs.fack = repairs.fack.max(run.bounds(bits.ilog2()).end);
         }
         let once = bits & !run.ever;
@@ -346,7 +360,7 @@ impl Scoreboard {
         }
         for index in ones(bits & run.ever) {
             let bounds = run.bounds(index);
-            let resend = self.repairs.as_mut().and_then(|repairs| repairs.resends.remove(&bounds.end));
+            let resend = repairs.as_mut().and_then(|repairs| repairs.resends.remove(&bounds.end));
             match resend {
                 Some(resend) => {
                     news.add_resent(resend.sent_at, bounds.end);
@@ -401,18 +415,17 @@ impl Scoreboard {
             if bits == 0 {
                 continue;
             }
-            let before = run.clone();
+            let una = self.una;
+            let repairs = self.repairs.get_or_insert_with(|| Box::new(Repairs::new(una)));
+            repairs.sacked += run.octets(bits);
+            repairs.sacked_segments += bits.count_ones();
+            repairs.forget_loss(run, bits);
+            Self::deliver(&mut self.repairs, run, bits, news, told);
             run.sacked |= bits;
             run.lost &= !bits;
             run.resent &= !bits;
-            let una = self.una;
-            let repairs = self.repairs.get_or_insert_with(|| Box::new(Repairs::new(una)));
-            repairs.sacked += before.octets(bits);
-            repairs.sacked_segments += bits.count_ones();
-            repairs.forget_loss(&before, bits);
-            self.deliver(&before, bits, news, told);
-            let low = before.bounds(bits.trailing_zeros()).start;
-            let high = before.bounds(bits.ilog2()).end;
+            let low = run.bounds(bits.trailing_zeros()).start;
+            let high = run.bounds(bits.ilog2()).end;
             covered = Some((covered.map_or(low, |(known, _)| known), high));
         }
         if let (Some((low, high)), Some(repairs)) = (covered, &mut self.repairs) {

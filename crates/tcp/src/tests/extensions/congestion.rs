@@ -106,7 +106,7 @@ fn avoidance_adds_one_segment_for_each_round() {
 
 #[test]
 fn a_timeout_halves_what_was_in_flight_not_the_window() {
-    // req: R5681-5, R7661-1, R7661-3
+    // req: R5681-5
     let mut script = open();
     script.write(4 * M);
     assert_eq!(ssthresh(&script), None, "as high as it can be");
@@ -321,7 +321,7 @@ fn after_recovery_the_flight_is_at_most_the_threshold() {
 
 #[test]
 fn an_idle_connection_starts_again_from_the_initial_window() {
-    // req: R5681-15, R2861-1, R7661-2, R7661-4, R7661-5
+    // req: R5681-15, R2861-1, R7661-4
     let mut script = open();
     script.write(30 * M);
     while script.connection.send_queued() > 0 {

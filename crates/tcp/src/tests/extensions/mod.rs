@@ -7,6 +7,7 @@ mod ecn;
 mod identity;
 mod invariants;
 mod new_reno;
+mod patterns;
 mod recovery;
 mod rtt;
 mod sack;

@@ -1,10 +1,12 @@
 //! Recovery by the scoreboard, as scripts: RACK, PRR, tail loss probes, and what undoes a mistake.
 
+mod bbr;
 mod clocks;
 mod episodes;
 mod rack;
 mod spurious;
 mod tail;
+mod validation;
 
 use core::time::Duration;
 

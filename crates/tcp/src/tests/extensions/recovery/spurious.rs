@@ -196,3 +196,29 @@ fn reported_duplicates_of_all_that_was_sent_again_undo_a_recovery() {
     assert_eq!((after.stats.undos, after.ssthresh), (1, None));
     assert!(after.cwnd >= 10 * M, "{after:?}");
 }
+
+#[test]
+fn what_something_else_reduced_since_is_not_taken_back() {
+    // req: R2883-4, R8985-18
+    let mut script = in_flight(10);
+    script.write(4 * M);
+    script.advance_ms(100);
+    sack(&mut script, 0, &[(1, 6)]);
+    script.advance_ms(5);
+    ack(&mut script, at(10));
+    assert!(!script.connection.info().in_recovery);
+    assert_eq!(script.connection.info().stats.bytes_retransmitted, u64::from(M), "the first segment");
+    script.advance_ms(100);
+    // The tail is lost; a probe repairs it, and the ACK of what was sent after it tells.
+    script.advance_ms(250);
+    assert_eq!(script.connection.info().stats.tail_probes, 1);
+    script.write(2 * M);
+    ack(&mut script, at(14));
+    ack(&mut script, at(15));
+    let reduced = script.connection.info();
+    assert!(reduced.ssthresh < Some(5 * M), "{reduced:?}");
+    // Only now the report comes that the first segment had arrived twice.
+    script.inject(&format!(". 1:1(0) ack {} win 65535 <sack {}:{}>", at(15), at(0), at(1)));
+    let after = script.connection.info();
+    assert_eq!((after.ssthresh, after.cwnd, after.stats.undos), (reduced.ssthresh, reduced.cwnd, 0));
+}
