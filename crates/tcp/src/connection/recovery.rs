@@ -447,7 +447,8 @@ impl Connection {
             Pacing::Auto => congestion.pacing_rate(),
             Pacing::On => congestion.pacing_rate().or_else(|| {
                 let srtt = self.snd.rtt.srtt()?.as_nanos().max(1);
-                let cwnd = self.snd.cwnd();
+                // Not what PRR lets leave at the moment, which may be nothing: it bounds how much, not how fast.
+                let cwnd = congestion.cwnd();
                 let percent = if cwnd < congestion.ssthresh() { 200 } else { 120 };
                 let rate = u128::from(cwnd) * percent * 10_000_000 / srtt;
                 Some(u64::try_from(rate).unwrap_or(u64::MAX))

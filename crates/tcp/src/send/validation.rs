@@ -25,10 +25,12 @@ pub(crate) struct Validation {
     round_end: Option<SeqNum>,
     /// Octets acknowledged in it so far.
     acked: u32,
-    /// The most of a round trip, of this period and of the one before; `None` while nothing was measured.
-    most: Option<[u32; 2]>,
-    /// When this period began.
-    since: Instant,
+    /// The most of a round trip, of this period and of the one before.
+    most: [u32; 2],
+    /// When this period began; `None` before the first round trip is over.
+    since: Option<Instant>,
+    /// The first period is over: what it measured first may have been the end of something larger.
+    known: bool,
     /// Since when less than half of the window was used.
     unused_since: Option<Instant>,
 }
@@ -52,21 +54,18 @@ impl Validation {
         let octets = core::mem::take(&mut self.acked);
         self.round_end = Some(nxt);
         let period = (3 * srtt).max(MIN_PERIOD);
-        let [current, last] = match self.most {
-            None => [0, 0],
-            Some(most) if now - self.since < period => most,
-            Some([current, _]) if now - self.since < 2 * period => [0, current],
-            Some(_) => [0, 0],
-        };
-        if self.most.is_none() || now - self.since >= period {
-            self.since = now;
+        let passed = now - *self.since.get_or_insert(now);
+        if passed >= period {
+            self.most = [0, if passed < 2 * period { self.most[0] } else { 0 }];
+            self.since = Some(now);
+            self.known = true;
         }
-        self.most = Some([current.max(octets), last]);
+        self.most[0] = self.most[0].max(octets);
     }
 
     /// pipeACK; `None` while it is undefined.
     pub(crate) fn pipe_ack(&self) -> Option<u32> {
-        self.most.map(|[current, last]| current.max(last))
+        self.known.then(|| self.most[0].max(self.most[1]))
     }
 
     /// Whether less than half of `cwnd` was used lately (R7661-2). Slow start may have gone beyond that by one ACK.

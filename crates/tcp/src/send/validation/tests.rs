@@ -31,17 +31,18 @@ fn trace(acks: &[(u64, u32, u32)]) -> Vec<Option<u32>> {
 #[test]
 fn the_most_of_a_round_trip_counts_for_a_second() {
     // req: R7661-1
-    let table: [(u64, u32, u32, Option<u32>); 8] = [
-        // Undefined until a round trip is measured.
+    let table: [(u64, u32, u32, Option<u32>); 9] = [
         (0, 1_000, 9_000, None),
         (50, 5_000, 5_000, None),
-        (100, 4_000, 6_000, Some(10_000)),
-        // Its round trip: all up to what was in flight.
-        (200, 6_000, 0, Some(10_000)),
-        (300, 2_000, 0, Some(10_000)),
-        // A second after the first; a part of the last period still counts.
-        (1_200, 500, 0, Some(10_000)),
-        (2_300, 700, 0, Some(700)),
+        // A round trip is over: all that was in flight when it began. Undefined for the first second.
+        (100, 4_000, 6_000, None),
+        (200, 6_000, 0, None),
+        (1_050, 2_000, 0, None),
+        (1_100, 500, 0, Some(10_000)),
+        // Another second.
+        (2_200, 700, 0, Some(700)),
+        (3_100, 600, 0, Some(700)),
+        // Nothing for longer than that.
         (9_000, 300, 0, Some(300)),
     ];
     let acks: Vec<_> = table.iter().map(|(at, acked, flight, _)| (*at, *acked, *flight)).collect();
@@ -52,9 +53,9 @@ fn the_most_of_a_round_trip_counts_for_a_second() {
 #[test]
 fn what_leaves_together_is_one_round_trip() {
     // req: R7661-1
-    // Twice ten segments after a pause, acknowledged by twos.
+    // Three times ten segments after a pause, acknowledged by twos.
     let burst = |start: u64| (1..=5).map(move |ack| (start + ack, 2_000, 10_000 - ack as u32 * 2_000));
-    let acks: Vec<_> = burst(0).chain(burst(500)).collect();
+    let acks: Vec<_> = burst(0).chain(burst(500)).chain(burst(1_100)).collect();
     assert_eq!(trace(&acks).last(), Some(&Some(10_000)));
 }
 
@@ -63,7 +64,9 @@ fn a_window_is_unused_below_half_and_for_five_minutes() {
     // req: R7661-2, R7661-5
     let mut validation = Validation::default();
     assert!(!validation.is_unused(u32::MAX, M), "undefined");
-    validation.on_ack(at(0), SeqNum(0), SeqNum(20_000), SeqNum(20_000), RTT);
+    for (millis, una) in [(0, 0), (1_000, 20_000)] {
+        validation.on_ack(at(millis), SeqNum(una), SeqNum(una + 20_000), SeqNum(una + 20_000), RTT);
+    }
     // One ACK of slow start beyond twice what was used.
     assert!(!validation.is_unused(48_000, M));
     assert!(validation.is_unused(48_002, M));

@@ -134,9 +134,11 @@ fn run(case: &Case) {
     }
     pair.command(Side::A, |connection, _| connection.shutdown_write());
     pair.command(Side::B, |connection, _| connection.shutdown_write());
-    let over = |pair: &mut Pair, side| matches!(pair.connection(side).state(), State::TimeWait | State::Closed);
+    let over =
+        |pair: &mut Pair, side| matches!(pair.connection(side).state(), State::TimeWait | State::Closed);
     let done = pair.run_until(hour, |pair| over(pair, Side::A) && over(pair, Side::B));
-    assert!(done, "{pair:?}");
+    let infos = [Side::A, Side::B].map(|side| pair.connection(side).info());
+    assert!(done, "not over after an hour: {infos:#?}");
     assert!(pair.received(Side::B) == data, "{} of {}", pair.received(Side::B).len(), data.len());
 }
 
@@ -148,4 +150,32 @@ proptest! {
         // req: R5681-8, R9937-7, R6675-9, R8985-20, S-TEXT-1
         run(&case);
     }
+}
+
+#[test]
+fn pacing_goes_on_through_a_recovery_with_little_in_flight() {
+    // Duplicates of what had arrived start a recovery in which PRR lets next to nothing leave: that is no measure of the rate.
+    // req: R9937-8
+    let mut config = TcpConfig::new();
+    config.congestion(CongestionControl::NewReno).pacing(Pacing::On).sack(false).timestamps(true);
+    config.window_scaling(false).nodelay(true).user_timeout(None).send_buffer(1 << 20);
+    let mut forth = vec![Fate::Deliver; 39];
+    for at in [23, 24, 25, 37, 38] {
+        forth[at] = Fate::Duplicate;
+    }
+    let mut back = vec![Fate::Deliver; 42];
+    for at in [39, 40, 41] {
+        back[at] = Fate::Duplicate;
+    }
+    let case = Case {
+        ways: [Way(forth), Way(back)],
+        config,
+        recv_buffer: 5_000,
+        mtu: 9_000,
+        delay: ms(57),
+        clock: Duration::from_nanos(1),
+        octets: 283_353,
+        pause: ms(0),
+    };
+    run(&case);
 }
