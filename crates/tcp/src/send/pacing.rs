@@ -13,6 +13,9 @@ const TICK: Duration = Duration::from_millis(1);
 /// A timer may fire this late without a loss of rate.
 const CREDIT: Duration = Duration::from_millis(4);
 
+/// No wait is longer, whatever the rate: one as low as this was measured over an outage, and a wait by it would outlive that.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// The clock of what was sent: each octet moves it on by what the rate allots.
 #[derive(Debug, Default)]
 pub(crate) struct Pacer {
@@ -45,7 +48,8 @@ impl Pacer {
 
     /// `octets` left, at `rate` octets per second.
     pub(crate) fn on_sent(&mut self, now: Instant, octets: u32, rate: u64) {
-        self.clear_at = self.clear_at.max(now.before(CREDIT)) + time_for(u64::from(octets), rate);
+        let clear_at = self.clear_at.max(now.before(CREDIT)) + time_for(u64::from(octets), rate);
+        self.clear_at = clear_at.min(now + LONGEST);
     }
 
     /// Something waits that the budget did not allow: when to ask again.

@@ -43,9 +43,13 @@ pub(super) fn rows() -> Vec<Row> {
             late(setting, (15 * MS, 30 * MS), 0.75, 0.02, "").with(window_moves(setting))
         }));
     }
-    for (contender, floor, linux) in [(Cubic, 0.45, "49 %"), (Bbr, 0.85, "96 %")] {
+    // What the timeouts of RFC 6298 make of bursts that take a whole window: the arithmetic is in the document.
+    let expected = "longest gap (by RFC 6298 a run has 1.2 above 1 s, see below)";
+    for (contender, floor, linux, gap) in
+        [(Cubic, 0.45, "49 %", expected), (Bbr, 0.85, "96 %", "longest gap")]
+    {
         let link = "10 Mbit/s, 40 ms, loss in bursts (2 %, mean length 5)";
-        rows.push(Row::new("bursts", link, contender, move |setting| bursts(setting, floor, linux)));
+        rows.push(Row::new("bursts", link, contender, move |setting| bursts(setting, floor, linux, gap)));
     }
     for contender in [Cubic, Bbr, NewReno] {
         let link = "100 Mbit/s, 50 ms, all held up for 500 ms once";
@@ -123,14 +127,14 @@ fn window_moves(setting: &Setting<'_>) -> Figure {
     Figure::seen("reordering window grows and resets", grown && reset)
 }
 
-fn bursts(setting: &Setting<'_>, floor: f64, linux: &'static str) -> Sheet {
+fn bursts(setting: &Setting<'_>, floor: f64, linux: &'static str, gap: &'static str) -> Sheet {
     let mut scenario = setting.bulk(10 * MBIT, 40 * MS, 1.0, 60);
     scenario.bottleneck.loss_bursts(0.02, 5.0);
     let outcome = scenario.run(setting.seed);
     let flow = &outcome.flows[0];
     Sheet::new(&outcome, scenario.rate)
         .with(Figure::share("goodput", outcome.share(0, ZERO, scenario.duration), floor, linux))
-        .with(Figure::millis("longest gap", flow.longest_gap.as_secs_f64() * 1e3, 1000.0, ""))
+        .with(Figure::millis(gap, flow.longest_gap.as_secs_f64() * 1e3, 1000.0, ""))
         .with(Figure::seen("bytes exact", flow.intact))
 }
 
