@@ -30,9 +30,11 @@ pub(crate) async fn both_roles(world: Arc<World>) -> CaseResult {
 /// A kernel that asks for accurate feedback, and answers with it; skipped where it has none or does not let it be set.
 // req: R9768-1, R9768-3
 pub(crate) async fn accurate_both_roles(world: Arc<World>) -> CaseResult {
-    let refused =
-        |error| io::Error::other(format!("the kernel offers no accurate ECN (tcp_ecn = 3): {error}"));
-    agree("3").map_err(refused).map_err(Refused)?;
+    let refused = |error| {
+        let why = format!("the kernel offers no accurate ECN (tcp_ecn = 3): {error}");
+        Refused(io::Error::new(io::ErrorKind::Unsupported, why))
+    };
+    agree("3").map_err(refused)?;
     transfers(&world, EcnMode::Accurate).await
 }
 
