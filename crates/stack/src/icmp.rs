@@ -161,6 +161,27 @@ pub(crate) struct Notified {
 
 /// Reads an ICMP error about a TCP segment. `None`: no error, or not about TCP, or quoting too little (R792-7).
 pub(crate) fn notified(message: &IcmpMessage<'_>, v6: bool) -> Option<Notified> {
+    let (notice, quote) = quoted(message, v6, Protocol::TCP)?;
+    let [a, b, c, d, s @ ..] = *quote.payload.first_chunk::<8>()?;
+    let local = SocketAddr::new(quote.src, u16::from_be_bytes([a, b]));
+    let remote = SocketAddr::new(quote.dst, u16::from_be_bytes([c, d]));
+    Some(Notified { tuple: FourTuple::new(local, remote), seq: SeqNum(u32::from_be_bytes(s)), notice })
+}
+
+/// Reads an ICMP error about a UDP datagram: our end, the peer's, and what it says (R768-5).
+pub(crate) fn notified_udp(
+    message: &IcmpMessage<'_>,
+    v6: bool,
+) -> Option<(SocketAddr, SocketAddr, IcmpNotice)> {
+    let (notice, quote) = quoted(message, v6, Protocol::UDP)?;
+    let [a, b, c, d] = *quote.payload.first_chunk::<4>()?;
+    let local = SocketAddr::new(quote.src, u16::from_be_bytes([a, b]));
+    let remote = SocketAddr::new(quote.dst, u16::from_be_bytes([c, d]));
+    Some((local, remote, notice))
+}
+
+/// What an ICMP error says about a packet of `protocol`.
+fn quoted<'a>(message: &IcmpMessage<'a>, v6: bool, protocol: Protocol) -> Option<(IcmpNotice, Quote<'a>)> {
     let (notice, quoted) = match *message {
         IcmpMessage::Unreachable { code, quoted } => (unreachable_notice(code, v6), quoted),
         IcmpMessage::TimeExceeded { quoted, .. } => (IcmpNotice::TimeExceeded, quoted),
@@ -168,13 +189,7 @@ pub(crate) fn notified(message: &IcmpMessage<'_>, v6: bool) -> Option<Notified> 
         _ => return None,
     };
     let quote = Quote::parse(quoted).ok()?;
-    if quote.protocol != Protocol::TCP || quote.src.is_ipv6() != v6 {
-        return None;
-    }
-    let [a, b, c, d, s @ ..] = *quote.payload.first_chunk::<8>()?;
-    let local = SocketAddr::new(quote.src, u16::from_be_bytes([a, b]));
-    let remote = SocketAddr::new(quote.dst, u16::from_be_bytes([c, d]));
-    Some(Notified { tuple: FourTuple::new(local, remote), seq: SeqNum(u32::from_be_bytes(s)), notice })
+    (quote.protocol == protocol && quote.src.is_ipv6() == v6).then_some((notice, quote))
 }
 
 /// The meaning of an unreachable code (requirements 1.4).

@@ -66,6 +66,7 @@ mod route;
 mod secrets;
 mod stack;
 mod stream;
+mod udp;
 
 pub use listener::{Incoming, ListenConfig, TcpIncoming, TcpListener, TcpListenerStream};
 pub use netstack_device as device;
@@ -75,4 +76,7 @@ pub use netstack_tcp::{
 };
 pub use route::{IpPrefix, PrefixError};
 pub use stack::{Stack, StackBuilder, StackCounters};
+pub use udp::{
+    MessageTooLong, RecvMsg, SendMsg, UdpConfig, UdpSession, UdpSessions, UdpSessionsConfig, UdpSocket,
+};
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};

@@ -12,6 +12,7 @@ use siphasher::sip::SipHasher13;
 pub(crate) struct Secrets {
     pub(crate) isn: [u8; 16],
     pub(crate) ports: [u8; 16],
+    pub(crate) udp_ports: [u8; 16],
     table: [u8; 16],
     flow: [u8; 16],
     spread: [u8; 16],
@@ -22,7 +23,7 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// Keys from the operating system.
     pub(crate) fn from_system() -> io::Result<Self> {
-        let mut secrets = [[0; 16]; 6];
+        let mut secrets = [[0; 16]; 7];
         for key in &mut secrets {
             getrandom::fill(key).map_err(|error| {
                 io::Error::other(format!("the operating system's random source gave no keys: {error}"))
@@ -42,11 +43,11 @@ impl Secrets {
             }
             key
         };
-        Self::from_keys([derive(0), derive(1), derive(2), derive(3), derive(4), derive(5)])
+        Self::from_keys([0, 1, 2, 3, 4, 5, 6].map(derive))
     }
 
-    fn from_keys([isn, ports, table, flow, spread, fragments]: [[u8; 16]; 6]) -> Self {
-        Self { isn, ports, table, flow, spread, fragments }
+    fn from_keys([isn, ports, table, flow, spread, fragments, udp_ports]: [[u8; 16]; 7]) -> Self {
+        Self { isn, ports, table, flow, spread, fragments, udp_ports }
     }
 
     /// Where a connection lies in the demultiplexer's table.

@@ -21,6 +21,10 @@ impl Packet<'_> {
             counters.tx_echo_replies.bump();
             return self.send(icmp::echo_reply(packet, id, seq, data));
         }
+        if let Some((local, remote, notice)) = icmp::notified_udp(&message, packet.src.is_ipv6()) {
+            let known = self.inner.udp.handle_error(local, remote, notice);
+            return if known { counters.rx_icmp_errors.bump() } else { counters.rx_icmp_unmatched.bump() };
+        }
         let Some(notified) = icmp::notified(&message, packet.src.is_ipv6()) else {
             return counters.drop_icmp_ignored.bump();
         };

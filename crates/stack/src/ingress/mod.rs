@@ -198,6 +198,9 @@ impl Packet<'_> {
         }
         match self.inner.routes.classify(packet.dst) {
             Destination::Ours => {}
+            Destination::Group if packet.protocol == Protocol::UDP && packet.fragment.is_none() => {
+                return self.udp_group(frame, &packet);
+            }
             Destination::Group => return counters.drop_group.bump(),
             Destination::Foreign => return counters.drop_foreign.bump(),
         }

@@ -22,6 +22,7 @@ use crate::ingress::Ingress;
 use crate::listener::{ListenConfig, Listeners};
 use crate::route::{IpPrefix, RouteTable, Routes};
 use crate::secrets::Secrets;
+use crate::udp::Udp;
 
 /// Describes a stack; made by [`Stack::builder`].
 ///
@@ -215,6 +216,7 @@ impl StackBuilder {
         let (interfaces, queues) = take_into_use(self.devices, &self.routes)?;
         let signal = Arc::new(StopSignal::default());
         let clock = Clock::start();
+        let udp = Udp::new(secrets, &self.ephemeral_ports);
         let inner = Arc::new(Inner {
             config: Arc::new(self.tcp),
             listen_config: self.listen,
@@ -227,6 +229,7 @@ impl StackBuilder {
             interfaces: Interfaces::new(interfaces),
             table: Table::new(secrets, self.max_time_wait),
             listeners: Listeners::default(),
+            udp,
             counters: Counters::default(),
             budget: Arc::new(Budget::new(self.buffer_budget)),
             icmp_limiter: ErrorLimiter::new(self.icmp_errors.0, self.icmp_errors.1),

@@ -70,6 +70,16 @@ counters! {
     connections_opened,
     /// Connections handed to an accept queue.
     connections_accepted,
+    /// UDP datagrams put into the queue of a socket or session; a super-datagram counts once.
+    rx_datagrams,
+    /// UDP datagrams sent.
+    tx_datagrams,
+    /// Sessions begun by a datagram.
+    udp_sessions_opened,
+    /// Sessions ended because nothing passed for their time limit.
+    udp_sessions_idle,
+    /// Sessions ended because there were as many as may be.
+    udp_sessions_evicted,
     /// Resets sent in answer to segments that belong to nobody.
     tx_resets,
     /// Echo requests answered.
@@ -145,6 +155,12 @@ counters! {
     drop_port_zero,
     /// Protocols that the stack does not speak.
     drop_protocol,
+    /// UDP datagrams dropped because the queue of their socket or session was full.
+    drop_udp_queue_full,
+    /// UDP datagrams over IPv6 without a checksum.
+    drop_udp_no_checksum,
+    /// UDP datagrams that would have begun a session, with too many waiting to be accepted.
+    drop_udp_sessions_full,
     /// UDP datagrams that nobody listens for.
     drop_udp_closed,
     /// ICMP messages that ask for nothing.

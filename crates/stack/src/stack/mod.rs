@@ -31,6 +31,7 @@ use crate::icmp::ErrorLimiter;
 use crate::listener::{ListenConfig, ListenerShared, Listeners};
 use crate::route::Routes;
 use crate::secrets::Secrets;
+use crate::udp::Udp;
 use counters::Counters;
 use lifecycle::Lifecycle;
 
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     interfaces: Interfaces,
     pub(crate) table: Table,
     pub(crate) listeners: Listeners,
+    pub(crate) udp: Udp,
     pub(crate) counters: Counters,
     pub(crate) budget: Arc<Budget>,
     pub(crate) icmp_limiter: ErrorLimiter,
@@ -142,6 +144,7 @@ impl Inner {
     fn close_with(self: &Arc<Self>, order: u8) {
         self.lifecycle.refuse();
         self.listeners.close_all(self);
+        self.udp.close_all();
         for shared in self.table.actors() {
             shared.order(order);
         }
@@ -151,6 +154,7 @@ impl Inner {
     pub(crate) fn stop(self: &Arc<Self>) {
         if self.lifecycle.stop() {
             self.listeners.close_all(self);
+            self.udp.close_all();
             for shared in self.table.actors() {
                 shared.order(order::STOP);
             }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "a module that each test file uses a part of")]
 
+pub mod udp;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -197,6 +199,13 @@ impl Raw {
     pub async fn silence(&mut self, limit: Duration) {
         if let Some(seen) = self.packet_within(limit).await {
             panic!("unexpected packet: {:?}", parse(&seen));
+        }
+    }
+
+    /// Asserts that nothing comes for `limit`, whatever it would be.
+    pub async fn quiet(&mut self, limit: Duration) {
+        if let Some(packet) = self.packet_within(limit).await {
+            panic!("unexpected packet: {:?}", ip::parse(&packet));
         }
     }
 

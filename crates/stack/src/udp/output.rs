@@ -1,0 +1,185 @@
+//! Datagrams on their way out.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use netstack_device::Turn;
+use netstack_wire::Ecn;
+use netstack_wire::udp::{HEADER_LEN, UdpHeader};
+
+use super::message::MessageTooLong;
+use super::queue::Datagram;
+use super::room::Place;
+use crate::error::EndCause;
+use crate::output::{Outgoing, Rest, SendPacketError};
+use crate::stack::Inner;
+
+/// What one call sends: a datagram, or several of one size.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    pub(super) interface: usize,
+    pub(super) outgoing: Outgoing,
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
+    pub(super) data: Bytes,
+    /// Octets of each datagram; the last may be shorter.
+    pub(super) segment: usize,
+    /// Whether members of the group on this stack get a copy.
+    pub(super) loops: bool,
+    /// Octets of whole datagrams that have left.
+    pub(super) sent: usize,
+    /// Fragments of the next datagram that have not.
+    pub(super) rest: Option<Box<Rest>>,
+}
+
+/// How far it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    All,
+    /// The device is full.
+    Full,
+}
+
+impl Outbound {
+    /// Sends until all has left or the device is full. After an error nothing more is sent.
+    pub(super) fn advance(&mut self, inner: &Inner, turn: &mut Turn) -> io::Result<Sent> {
+        loop {
+            let next = (self.sent + self.segment).min(self.data.len());
+            let outcome = match self.rest.take() {
+                Some(rest) => inner.send_rest(rest, turn),
+                None => self.send_one(inner, self.data.slice(self.sent..next), turn)?,
+            };
+            match outcome {
+                // Lost and counted: the network loses datagrams too.
+                Ok(()) | Err(SendPacketError::Lost) => {
+                    inner.counters.tx_datagrams.bump();
+                    self.loop_back(inner, next);
+                    self.sent = next;
+                    if next == self.data.len() {
+                        return Ok(Sent::All);
+                    }
+                }
+                Err(SendPacketError::Full) => return Ok(Sent::Full),
+                Err(SendPacketError::Partly(rest)) => {
+                    self.rest = Some(rest);
+                    return Ok(Sent::Full);
+                }
+                Err(SendPacketError::TooBig { mtu }) => return Err(self.too_long(mtu).into()),
+                Err(SendPacketError::Gone) => return Err(EndCause::StackStopped.to_io()),
+            }
+        }
+    }
+
+    fn send_one(
+        &self,
+        inner: &Inner,
+        data: Bytes,
+        turn: &mut Turn,
+    ) -> io::Result<Result<(), SendPacketError>> {
+        let (src, dst) = ((self.from.ip(), self.from.port()), (self.to.ip(), self.to.port()));
+        let header =
+            UdpHeader::for_payload(src, dst, &data).ok_or_else(|| self.too_long(usize::from(u16::MAX)))?;
+        let mut head = [0; HEADER_LEN];
+        header.emit(&mut head);
+        Ok(inner.send_packet(self.interface, &self.outgoing, &head, &[data], turn))
+    }
+
+    /// The error for a packet above `mtu` octets.
+    fn too_long(&self, mtu: usize) -> MessageTooLong {
+        MessageTooLong { max: room_in(mtu, self.to) }
+    }
+
+    /// Hands the datagram that has just left to members of its group on this stack.
+    fn loop_back(&self, inner: &Inner, end: usize) {
+        if self.loops {
+            let datagram = Datagram {
+                data: self.data.slice(self.sent..end),
+                segment: self.segment,
+                from: self.from,
+                to: self.to,
+                ecn: Ecn::NotEct,
+                hop_limit: self.outgoing.hop_limit,
+            };
+            inner.udp.deliver_group(inner, &datagram, self.interface);
+        }
+    }
+}
+
+/// Octets of data in a packet of `mtu` octets to `to`.
+pub(super) fn room_in(mtu: usize, to: SocketAddr) -> usize {
+    let ip_header = if to.is_ipv4() { 20 } else { 40 };
+    mtu.saturating_sub(ip_header + HEADER_LEN)
+}
+
+/// An [`Outbound`] and its place in the device's FIFO.
+#[derive(Debug)]
+struct Job {
+    inner: Arc<Inner>,
+    outbound: Outbound,
+    place: Place,
+}
+
+impl Job {
+    fn advance(&mut self) -> io::Result<Sent> {
+        let tx = &self.inner.interfaces[self.outbound.interface].tx;
+        self.outbound.advance(&self.inner, self.place.turn(tx))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while self.advance()? == Sent::Full {
+            ready!(self.place.poll_ready(cx));
+        }
+        Poll::Ready(Ok(self.outbound.sent))
+    }
+}
+
+/// A call that sends. Dropped in the middle of a datagram it lets a task finish that: what has left of it would be of no use
+/// otherwise.
+#[derive(Debug)]
+pub(super) struct Sending(Option<Job>);
+
+impl Sending {
+    pub(super) fn new(inner: &Arc<Inner>, outbound: Outbound, place: Option<Place>) -> Self {
+        let place = place.unwrap_or_else(|| Place::new(&inner.interfaces[outbound.interface].tx));
+        Self(Some(Job { inner: Arc::clone(inner), outbound, place }))
+    }
+
+    /// Sends without waiting: the octets of datagrams that have left, or will without being asked again; `None` if the device
+    /// has no room at all.
+    pub(super) fn now(mut self) -> io::Result<Option<usize>> {
+        let Some(job) = &mut self.0 else { return Ok(None) };
+        let sent = job.advance()?;
+        let Outbound { sent: octets, segment, ref data, ref rest, .. } = job.outbound;
+        Ok(match (sent, rest) {
+            (Sent::All, _) => Some(octets),
+            (Sent::Full, Some(_)) => Some((octets + segment).min(data.len())),
+            (Sent::Full, None) => Some(octets).filter(|&octets| octets > 0),
+        })
+    }
+
+    /// Sends all of it, waiting where the device is full.
+    pub(super) async fn all(mut self) -> io::Result<usize> {
+        poll_fn(|cx| match &mut self.0 {
+            Some(job) => job.poll(cx),
+            None => Poll::Ready(Ok(0)),
+        })
+        .await
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if let Some(mut job) = self.0.take()
+            && job.outbound.rest.is_some()
+        {
+            let end = job.outbound.sent + job.outbound.segment;
+            job.outbound.data.truncate(end);
+            let handle = job.inner.handle.clone();
+            handle.spawn(async move { poll_fn(|cx| job.poll(cx)).await });
+        }
+    }
+}
