@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{End, Make, packet, within};
 use crate::{Checksum, HeadBuf, Meta, SendError, segment_received};
 
-/// Frames that need an offload each: a partial checksum, and super-segments of both families.
+/// Frames that need an offload each: a partial checksum, super-segments and super-datagrams of both families.
 fn unfinished() -> Vec<(HeadBuf, Bytes, Meta)> {
     let payload = Bytes::from_iter((0..5000u32).map(|i| i as u8));
     let mss = NonZeroU16::new(1000);
@@ -16,6 +16,10 @@ fn unfinished() -> Vec<(HeadBuf, Bytes, Meta)> {
         for payload in [payload.slice(..1000), payload.clone()] {
             let (head, meta) = packet::tcp(v6, std::slice::from_ref(&payload), mss);
             frames.push((head, payload, meta));
+        }
+        if let Some(size) = mss {
+            let (head, meta) = packet::super_datagram(v6, std::slice::from_ref(&payload), size);
+            frames.push((head, payload.clone(), meta));
         }
     }
     frames

@@ -70,6 +70,22 @@ pub fn tcp(v6: bool, payload: &[Bytes], mss: Option<NonZeroU16>) -> (HeadBuf, Me
     (head, Meta { checksum: Checksum::Partial { start, offset: 16 }, gso })
 }
 
+/// UDP datagrams of `size` bytes of data each with a partial checksum, and their metadata.
+pub fn super_datagram(v6: bool, payload: &[Bytes], size: NonZeroU16) -> (HeadBuf, Meta) {
+    let (src, dst) = addresses(v6);
+    let len = 8 + payload.iter().map(Bytes::len).sum::<usize>();
+    let mut head = ip_head(src, dst, Protocol::UDP, len);
+    let start = head.len() as u16;
+    head.push(8, |buf| {
+        let sum = pseudo_header(src, dst, 17, len as u32).fold();
+        for (at, word) in [40_000, 9, len as u16, sum].into_iter().enumerate() {
+            buf[2 * at..2 * at + 2].copy_from_slice(&word.to_be_bytes());
+        }
+    });
+    let gso = Some(Gso { kind: GsoKind::Udp, size, ecn: false });
+    (head, Meta { checksum: Checksum::Partial { start, offset: 6 }, gso })
+}
+
 fn ip_head(src: IpAddr, dst: IpAddr, protocol: Protocol, payload_len: usize) -> HeadBuf {
     let mut head = HeadBuf::new();
     let n = IpHeader::new(src, dst, protocol, payload_len).emit(head.space());

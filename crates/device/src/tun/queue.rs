@@ -21,7 +21,7 @@ use crate::backoff::Backoff;
 use crate::counters::Counters;
 use crate::queue::gone;
 use crate::{
-    Capabilities, DeviceCounters, Meta, Offloads, RxBatch, RxFrame, RxQueue, SendError, Turn, TxFrame,
+    Capabilities, DeviceCounters, GsoKind, Meta, Offloads, RxBatch, RxFrame, RxQueue, SendError, Turn, TxFrame,
     TxQueue,
 };
 
@@ -185,6 +185,8 @@ pub(super) struct TunTx {
     headers: bool,
     /// The kernel has refused a super-segment: none is offered to it any more.
     segment_in_software: AtomicBool,
+    /// The same of super-datagrams.
+    cut_datagrams_in_software: AtomicBool,
     counters: Arc<Counters>,
 }
 
@@ -196,20 +198,26 @@ impl TunTx {
         headers: bool,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { name, writers, caps, headers, segment_in_software: AtomicBool::new(false), counters }
+        let (segment_in_software, cut_datagrams_in_software) = Default::default();
+        Self { name, writers, caps, headers, segment_in_software, cut_datagrams_in_software, counters }
     }
 
     /// What may be left to the kernel as of now.
     fn offloads(&self) -> Offloads {
+        let uso = self.caps.tx.uso && !self.cut_datagrams_in_software.load(Relaxed);
         match self.segment_in_software.load(Relaxed) {
-            true => Offloads { checksum: self.caps.tx.checksum, ..Offloads::NONE },
-            false => self.caps.tx,
+            true => Offloads { checksum: self.caps.tx.checksum, uso, ..Offloads::NONE },
+            false => Offloads { uso, ..self.caps.tx },
         }
     }
 
     /// Some kernels take the flags and refuse the frames: from here on super-segments are cut before they come here.
-    fn stop_segmentation_offload(&self, error: &io::Error) {
-        if !self.segment_in_software.swap(true, Relaxed) {
+    fn stop_segmentation_offload(&self, kind: GsoKind, error: &io::Error) {
+        let in_software = match kind {
+            GsoKind::Tcp4 | GsoKind::Tcp6 => &self.segment_in_software,
+            GsoKind::Udp => &self.cut_datagrams_in_software,
+        };
+        if !in_software.swap(true, Relaxed) {
             tracing::warn!(name = self.name, %error, "the kernel refused a super-segment; cutting them in software");
         }
     }
@@ -274,8 +282,9 @@ impl TxQueue for TunTx {
                 self.counters.sent(len, frame.meta);
                 Ok(())
             }
-            Err(e) if frame.meta.gso.is_some() && e.raw_os_error() == Some(libc::EINVAL) => {
-                self.stop_segmentation_offload(&e);
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) && frame.meta.gso.is_some() => {
+                let kind = frame.meta.gso.map_or(GsoKind::Tcp4, |gso| gso.kind);
+                self.stop_segmentation_offload(kind, &e);
                 Counters::add(&self.counters.tx_offload_refused, 1);
                 Err(SendError::Offload)
             }

@@ -31,9 +31,13 @@ const OFFLOAD_CSUM: u32 = 0x01;
 const OFFLOAD_TSO4: u32 = 0x02;
 const OFFLOAD_TSO6: u32 = 0x04;
 const OFFLOAD_TSO_ECN: u32 = 0x08;
+const OFFLOAD_USO4: u32 = 0x20;
+const OFFLOAD_USO6: u32 = 0x40;
 
 /// What to ask the kernel for, the most first.
-pub(super) const WISHES: [u32; 2] = [
+pub(super) const WISHES: [u32; 3] = [
+    // Super-datagrams are known from Linux 6.2 on.
+    OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_TSO_ECN | OFFLOAD_USO4 | OFFLOAD_USO6,
     OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_TSO_ECN,
     OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6,
 ];
@@ -45,7 +49,7 @@ pub(super) fn offloads(mask: u32) -> Offloads {
         tso4: mask & OFFLOAD_TSO4 != 0,
         tso6: mask & OFFLOAD_TSO6 != 0,
         tso_ecn: mask & OFFLOAD_TSO_ECN != 0,
-        uso: false,
+        uso: mask & OFFLOAD_USO4 != 0 && mask & OFFLOAD_USO6 != 0,
     }
 }
 

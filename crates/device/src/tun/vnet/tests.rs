@@ -27,6 +27,8 @@ fn metadata_comes_back_as_it_was_sent() {
         let meta = super_segment(GsoKind::Tcp6, ecn);
         assert_eq!(roundtrip(meta, &v6), Some(meta));
     }
+    let meta = super_segment(GsoKind::Udp, false);
+    assert_eq!((roundtrip(meta, &v4), roundtrip(meta, &v6)), (Some(meta), Some(meta)));
 }
 
 #[test]
@@ -36,6 +38,15 @@ fn the_layout_is_that_of_the_kernel() {
     let number = |at: usize| u16::from_ne_bytes([header[at], header[at + 1]]);
     assert_eq!(header[..2], [1, 0x84]);
     assert_eq!([number(2), number(4), number(6), number(8)], [72, 1448, 20, 16]);
+}
+
+/// Super-datagrams are asked for first, and given up where a kernel before 6.2 refuses them; half of them is none.
+#[test]
+fn what_the_kernel_grants_is_what_is_offered() {
+    let granted = super::WISHES.map(super::offloads);
+    assert_eq!(granted[0], crate::Offloads::ALL);
+    assert_eq!(granted[1], crate::Offloads { uso: false, ..crate::Offloads::ALL });
+    assert!(!super::offloads(super::WISHES[1] | super::OFFLOAD_USO4).uso);
 }
 
 #[test]
