@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_netstack::TcpConfig;
 
 use crate::world::{CaseResult, World};
-use crate::{close, connect, ecn, hostile, icmp, lossy, many, postgres, reset, transfer};
+use crate::{close, connect, ecn, hostile, icmp, lossy, many, postgres, reset, transfer, udp};
 
 /// The kind of Tokio runtime that the stack runs on.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +116,20 @@ cases! {
     "icmp::ping::v6": icmp::ping, CurrentThread, V6, Offload, 10;
     "icmp::udp_to_closed_port::v4": icmp::udp_to_closed_port, CurrentThread, V4, Plain, 10;
     "icmp::udp_to_closed_port::v6": icmp::udp_to_closed_port, MultiThread, V6, Offload, 10;
+    "udp::echo::v4": udp::echo, CurrentThread, V4, Plain, 10;
+    "udp::echo::v4::offload": udp::echo, MultiThread, V4, Offload, 10;
+    "udp::echo::v6": udp::echo, MultiThread, V6, Offload, 10;
+    "udp::echo_in_fragments::v4": udp::echo_in_fragments, MultiThread, V4, Plain, 15;
+    "udp::echo_in_fragments::v4::offload": udp::echo_in_fragments, CurrentThread, V4, Offload, 15;
+    "udp::echo_in_fragments::v6": udp::echo_in_fragments, CurrentThread, V6, Offload, 15;
+    "udp::refused::v4": udp::refused, MultiThread, V4, Plain, 10;
+    "udp::refused::v6": udp::refused, CurrentThread, V6, Offload, 10;
+    "udp::batch::v4": udp::batch, CurrentThread, V4, Plain, 10;
+    "udp::batch::v4::offload": udp::batch, MultiThread, V4, Offload, 10;
+    "udp::batch::v6": udp::batch, MultiThread, V6, Offload, 10;
+    "udp::kernel_batch::v4": udp::kernel_batch, MultiThread, V4, Plain, 10;
+    "udp::kernel_batch::v4::offload": udp::kernel_batch, CurrentThread, V4, Offload, 10;
+    "udp::kernel_batch::v6": udp::kernel_batch, CurrentThread, V6, Offload, 10;
     "many::sequential::v4": many::sequential, MultiThread, V4, Plain, 30;
     "many::sequential::v6": many::sequential, CurrentThread, V6, Offload, 30;
     "many::concurrent::v4": many::concurrent, CurrentThread, V4, Plain, 20;

@@ -29,6 +29,7 @@ mod pattern;
 mod postgres;
 mod reset;
 mod transfer;
+mod udp;
 mod world;
 
 use std::process::ExitCode;

@@ -8,11 +8,17 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_netstack::{SendMsg, UdpSocket};
 
-use crate::bytes::pattern;
 use crate::cases::Family;
+use crate::pattern::Pattern;
 use crate::world::{CaseResult, Failure, World, ensure};
 
 const PATIENCE: Duration = Duration::from_secs(2);
+
+fn pattern(seed: usize, len: usize) -> Vec<u8> {
+    let mut data = vec![0; len];
+    Pattern::new(seed as u64).fill(&mut data);
+    data
+}
 
 /// The most data that a datagram carries in one packet of the device.
 fn most_in_one(world: &World) -> usize {
@@ -45,7 +51,7 @@ async fn echo_of(world: &World, sizes: &[usize]) -> CaseResult {
     socket.connect(echo).await?;
     let mut buf = vec![0; 65_536];
     for &size in sizes {
-        let data = pattern(size as u64, size);
+        let data = pattern(size, size);
         socket.send(&data).await?;
         let len = timeout(PATIENCE, socket.recv(&mut buf))
             .await
@@ -60,6 +66,13 @@ async fn echo_of(world: &World, sizes: &[usize]) -> CaseResult {
 pub(crate) async fn echo(world: Arc<World>) -> CaseResult {
     let most = most_in_one(&world);
     echo_of(&world, &[0, 1, 2, 3, 100, 511, 512, 513, 1000, most - 1, most]).await
+}
+
+/// Datagrams beyond the MTU, up to the longest of IPv4, go and come in fragments.
+// req: R768-2, R768-7
+pub(crate) async fn echo_in_fragments(world: Arc<World>) -> CaseResult {
+    let most = most_in_one(&world);
+    echo_of(&world, &[most + 1, most + 8, 2 * most, 9000, 32_768, 65_000, 65_506, 65_507]).await
 }
 
 /// What the stack says of its sockets holds for those of the kernel: each learns that the other's port is closed.

@@ -76,7 +76,7 @@ pub use netstack_tcp::{
 };
 pub use route::{IpPrefix, PrefixError};
 pub use stack::{Stack, StackBuilder, StackCounters};
+pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};
 pub use udp::{
     MessageTooLong, RecvMsg, SendMsg, UdpConfig, UdpSession, UdpSessions, UdpSessionsConfig, UdpSocket,
 };
-pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};

@@ -112,7 +112,8 @@ async fn a_connected_socket_hears_its_peer_alone() {
     let anyone = UdpSocket::bind_with(&server, addr(SERVER, PORT), config.clone()).await.unwrap();
     let connected = UdpSocket::bind_with(&server, addr(SERVER, PORT), config).await.unwrap();
     let [a, b] = [addr(CLIENT, 1001), addr(CLIENT, 1002)];
-    let (from_a, from_b) = (UdpSocket::bind(&client, a).await.unwrap(), UdpSocket::bind(&client, b).await.unwrap());
+    let (from_a, from_b) =
+        (UdpSocket::bind(&client, a).await.unwrap(), UdpSocket::bind(&client, b).await.unwrap());
     connected.connect(a).await.unwrap();
     assert_eq!((connected.peer_addr().unwrap(), connected.local_addr().unwrap()), (a, addr(SERVER, PORT)));
     from_a.send_to(b"a", addr(SERVER, PORT)).await.unwrap();
@@ -140,7 +141,10 @@ async fn peeking_leaves_the_datagram() {
     let from = socket.local_addr().unwrap();
     let mut buf = [0; 8];
     assert_eq!(kind(served.try_peek(&mut buf)), ErrorKind::WouldBlock);
-    assert_eq!(served.ready(Interest::WRITABLE | Interest::READABLE).await.unwrap(), tokio::io::Ready::WRITABLE);
+    assert_eq!(
+        served.ready(Interest::WRITABLE | Interest::READABLE).await.unwrap(),
+        tokio::io::Ready::WRITABLE
+    );
     assert!(timeout(TICK, served.readable()).await.is_err());
     socket.send(b"hello").await.unwrap();
     served.readable().await.unwrap();

@@ -143,7 +143,10 @@ async fn multicast_loops_back_unless_it_is_told_not_to() {
     socket.send_to(b"hello me", (GROUP, PORT)).await.unwrap();
     assert_eq!(socket.recv_from(&mut buf).await.unwrap(), (8, addr(SERVER, PORT)));
     let packet = raw.packet().await;
-    assert_eq!((parse_datagram(&packet).to, ip::parse(&packet).unwrap().hop_limit), ((GROUP, PORT).into(), 1));
+    assert_eq!(
+        (parse_datagram(&packet).to, ip::parse(&packet).unwrap().hop_limit),
+        ((GROUP, PORT).into(), 1)
+    );
     socket.set_multicast_loop_v4(false).unwrap();
     socket.set_multicast_ttl_v4(3).unwrap();
     socket.send_to(b"not me", (GROUP, PORT)).await.unwrap();

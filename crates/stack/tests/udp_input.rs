@@ -204,7 +204,8 @@ async fn a_flood_hits_one_socket_alone() {
     }
     sender.send_to(b"calm", addr(SERVER, 10)).await.unwrap();
     assert_eq!(calm.recv(&mut [0; 8]).await.unwrap(), 4);
-    let (connected, accepted) = tokio::join!(TcpStream::connect(&client, addr(SERVER, PORT)), listener.accept());
+    let (connected, accepted) =
+        tokio::join!(TcpStream::connect(&client, addr(SERVER, PORT)), listener.accept());
     drop((connected.unwrap(), accepted.unwrap()));
     let mut kept = 0;
     while flooded.try_recv(&mut [0; 1000]).is_ok() {

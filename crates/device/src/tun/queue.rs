@@ -21,8 +21,8 @@ use crate::backoff::Backoff;
 use crate::counters::Counters;
 use crate::queue::gone;
 use crate::{
-    Capabilities, DeviceCounters, GsoKind, Meta, Offloads, RxBatch, RxFrame, RxQueue, SendError, Turn, TxFrame,
-    TxQueue,
+    Capabilities, DeviceCounters, GsoKind, Meta, Offloads, RxBatch, RxFrame, RxQueue, SendError, Turn,
+    TxFrame, TxQueue,
 };
 
 /// No read may be cut short, whatever the MTU has been raised to: the longest packet with its header.

@@ -11,6 +11,7 @@ const CHECKSUM: u8 = 1;
 const TSO4: u8 = 2;
 const TSO6: u8 = 4;
 const TSO_ECN: u8 = 8;
+const USO: u8 = 16;
 
 /// A device's sending half, with what was last heard of its abilities.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Interface {
             tso4: bits & TSO4 != 0,
             tso6: bits & TSO6 != 0,
             tso_ecn: bits & TSO_ECN != 0,
-            ..Offloads::NONE
+            uso: bits & USO != 0,
         }
     }
 
@@ -88,4 +89,5 @@ fn bits(offloads: Offloads) -> u8 {
         | bit(offloads.tso4, TSO4)
         | bit(offloads.tso6, TSO6)
         | bit(offloads.tso_ecn, TSO_ECN)
+        | bit(offloads.uso, USO)
 }

@@ -186,6 +186,11 @@ impl Inner {
         self.interfaces.get(index).expect("indices come from the stack itself, which takes none back")
     }
 
+    /// Whether there is an interface of this index, which somebody outside of the stack has named.
+    pub(crate) fn has_interface(&self, index: usize) -> bool {
+        self.interfaces.get(index).is_some()
+    }
+
     /// The interface for packets to `remote`, and the address that they come from.
     pub(crate) fn source_for(&self, remote: SocketAddr) -> Option<(usize, SocketAddr)> {
         let (interface, ip) = self.routes.source_for(remote.ip())?;

@@ -104,7 +104,8 @@ impl Endpoint {
 
     /// A session between `remote` and the address `local` that it wrote to.
     pub(super) fn session(link: Link, recv_buffer: usize, pool: &Arc<Pool>, id: u64, now: Instant) -> Self {
-        let age = Age { id, active: AtomicU64::new(now.as_nanos()), recorded: AtomicU64::new(now.as_nanos()) };
+        let age =
+            Age { id, active: AtomicU64::new(now.as_nanos()), recorded: AtomicU64::new(now.as_nanos()) };
         Self {
             bound: link.local,
             reuse_address: false,

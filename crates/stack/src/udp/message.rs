@@ -62,7 +62,8 @@ impl SendMsg {
         self
     }
 
-    /// Cuts the data into datagrams of this many octets, at least 1; the last may be shorter. Default: one datagram.
+    /// Cuts the data into datagrams of this many octets, at least 1; the last may be shorter. Those that fit the MTU leave with
+    /// DF over IPv4. Default: one datagram.
     pub fn segment_size(mut self, octets: usize) -> Self {
         self.segment_size = Some(octets.max(1));
         self

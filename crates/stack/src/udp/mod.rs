@@ -77,14 +77,13 @@ impl Udp {
 
     /// A datagram to one of our addresses, with a checksum that is right.
     pub(crate) fn deliver(&self, inner: &Arc<Inner>, datagram: Datagram) -> Delivery {
-        let endpoint = match self.table.find(datagram.from, datagram.to) {
-            Some(endpoint) => endpoint,
-            None => match self.registry() {
-                Some(registry) => return registry.open(inner, datagram),
-                None => return Delivery::Nobody,
-            },
-        };
-        queue(inner, &endpoint, datagram)
+        if let Some(endpoint) = self.table.find(datagram.from, datagram.to) {
+            return queue(inner, &endpoint, datagram);
+        }
+        match self.registry() {
+            Some(registry) => registry.open(inner, datagram),
+            None => Delivery::Nobody,
+        }
     }
 
     /// A datagram to a multicast group or a broadcast address: a copy for each socket that asked for it. False if none did.
@@ -121,7 +120,8 @@ impl Udp {
                 io::Error::new(io::ErrorKind::AddrInUse, "every ephemeral port has a socket on this address")
             })?
         } else if stands(local.port(), false) {
-            let text = format!("{local} has a socket already; close it, bind another port, or let both share it");
+            let text =
+                format!("{local} has a socket already; close it, bind another port, or let both share it");
             return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
         } else {
             local.port()

@@ -3,13 +3,15 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use netstack_device::Turn;
-use netstack_wire::Ecn;
-use netstack_wire::udp::{HEADER_LEN, UdpHeader};
+use netstack_device::{Capabilities, Gso, GsoKind, Turn};
+use netstack_wire::checksum::pseudo_header;
+use netstack_wire::udp::{CHECKSUM_OFFSET, HEADER_LEN, UdpHeader};
+use netstack_wire::{Ecn, Protocol};
 
 use super::message::MessageTooLong;
 use super::queue::Datagram;
@@ -17,6 +19,9 @@ use super::room::Place;
 use crate::error::EndCause;
 use crate::output::{Outgoing, Rest, SendPacketError};
 use crate::stack::Inner;
+
+/// Datagrams that a device is given to cut at most, the kernel's own limit for a long time.
+const MAX_CUT: usize = 64;
 
 /// What one call sends: a datagram, or several of one size.
 #[derive(Debug)]
@@ -48,15 +53,14 @@ impl Outbound {
     /// Sends until all has left or the device is full. After an error nothing more is sent.
     pub(super) fn advance(&mut self, inner: &Inner, turn: &mut Turn) -> io::Result<Sent> {
         loop {
-            let next = (self.sent + self.segment).min(self.data.len());
-            let outcome = match self.rest.take() {
-                Some(rest) => inner.send_rest(rest, turn),
-                None => self.send_one(inner, self.data.slice(self.sent..next), turn)?,
+            let (next, outcome) = match self.rest.take() {
+                Some(rest) => (self.end_of(1), inner.send_rest(rest, turn)),
+                None => self.send_next(inner, turn)?,
             };
             match outcome {
                 // Lost and counted: the network loses datagrams too.
                 Ok(()) | Err(SendPacketError::Lost) => {
-                    inner.counters.tx_datagrams.bump();
+                    inner.counters.tx_datagrams.add((next - self.sent).div_ceil(self.segment.max(1)).max(1));
                     self.loop_back(inner, next);
                     self.sent = next;
                     if next == self.data.len() {
@@ -74,18 +78,62 @@ impl Outbound {
         }
     }
 
-    fn send_one(
-        &self,
-        inner: &Inner,
-        data: Bytes,
-        turn: &mut Turn,
-    ) -> io::Result<Result<(), SendPacketError>> {
+    /// Sends the next datagram, or as many as the device cuts itself; up to where, and what became of it.
+    fn send_next(&self, inner: &Inner, turn: &mut Turn) -> io::Result<(usize, Result<(), SendPacketError>)> {
+        if let Some(count) = self.left_to_device(inner) {
+            let end = self.end_of(count);
+            let outcome = self.send_unfinished(inner, self.data.slice(self.sent..end), turn);
+            if let Some(outcome) = outcome {
+                return Ok((end, outcome));
+            }
+            // It has changed its mind: from here on it is offered less.
+        }
+        let end = self.end_of(1);
+        let data = self.data.slice(self.sent..end);
         let (src, dst) = ((self.from.ip(), self.from.port()), (self.to.ip(), self.to.port()));
         let header =
             UdpHeader::for_payload(src, dst, &data).ok_or_else(|| self.too_long(usize::from(u16::MAX)))?;
         let mut head = [0; HEADER_LEN];
         header.emit(&mut head);
-        Ok(inner.send_packet(self.interface, &self.outgoing, &head, &[data], turn))
+        Ok((end, inner.send_packet(self.interface, &self.outgoing, &head, &[data], turn)))
+    }
+
+    /// Where `count` more datagrams end.
+    fn end_of(&self, count: usize) -> usize {
+        (self.sent + count * self.segment).min(self.data.len())
+    }
+
+    /// How many of the next datagrams go with a checksum that the device finishes, more than one only if it cuts them; `None` if
+    /// it does neither, or has to leave them in fragments.
+    fn left_to_device(&self, inner: &Inner) -> Option<usize> {
+        let interface = inner.interface(self.interface);
+        let offloads = interface.offloads();
+        let headers = HEADER_LEN + if self.to.is_ipv4() { 20 } else { 40 };
+        if !offloads.checksum || headers + self.end_of(1) - self.sent > interface.mtu() {
+            return None;
+        }
+        let most = (Capabilities::MAX_FRAME - headers) / self.segment.max(1);
+        Some(if offloads.uso { most.clamp(1, MAX_CUT) } else { 1 })
+    }
+
+    /// Sends with what the device finishes left to it; `None` if it refuses.
+    fn send_unfinished(
+        &self,
+        inner: &Inner,
+        data: Bytes,
+        turn: &mut Turn,
+    ) -> Option<Result<(), SendPacketError>> {
+        // It fits a frame.
+        let len = (HEADER_LEN + data.len()) as u16;
+        let sum = pseudo_header(self.from.ip(), self.to.ip(), Protocol::UDP.0, len.into());
+        let header =
+            UdpHeader { src_port: self.from.port(), dst_port: self.to.port(), len, checksum: sum.fold() };
+        let mut head = [0; HEADER_LEN];
+        header.emit(&mut head);
+        let size = NonZeroU16::new(self.segment.min(usize::from(len)) as u16);
+        let gso = size.filter(|_| data.len() > self.segment);
+        let gso = gso.map(|size| Gso { kind: GsoKind::Udp, size, ecn: false });
+        inner.send_unfinished(self.interface, &self.outgoing, (&head, CHECKSUM_OFFSET), &[data], gso, turn)
     }
 
     /// The error for a packet above `mtu` octets.
@@ -125,8 +173,8 @@ struct Job {
 
 impl Job {
     fn advance(&mut self) -> io::Result<Sent> {
-        let tx = &self.inner.interfaces[self.outbound.interface].tx;
-        self.outbound.advance(&self.inner, self.place.turn(tx))
+        let turn = self.place.turn(&self.inner.interface(self.outbound.interface).tx);
+        self.outbound.advance(&self.inner, turn)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -144,7 +192,7 @@ pub(super) struct Sending(Option<Job>);
 
 impl Sending {
     pub(super) fn new(inner: &Arc<Inner>, outbound: Outbound, place: Option<Place>) -> Self {
-        let place = place.unwrap_or_else(|| Place::new(&inner.interfaces[outbound.interface].tx));
+        let place = place.unwrap_or_else(|| Place::new(&inner.interface(outbound.interface).tx));
         Self(Some(Job { inner: Arc::clone(inner), outbound, place }))
     }
 

@@ -27,12 +27,17 @@ impl RandomPorts {
         hasher.write_u64(self.drawn);
         self.drawn = self.drawn.wrapping_add(1);
         let start = (hasher.finish() % u64::from(self.count.max(1))) as u32;
-        (0..self.count).map(|step| self.first + ((start + step) % self.count) as u16).find(|&port| !in_use(port))
+        (0..self.count)
+            .map(|step| self.first + ((start + step) % self.count) as u16)
+            .find(|&port| !in_use(port))
     }
 }
 
 impl std::fmt::Debug for RandomPorts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RandomPorts").field("first", &self.first).field("count", &self.count).finish_non_exhaustive()
+        f.debug_struct("RandomPorts")
+            .field("first", &self.first)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
     }
 }

@@ -89,7 +89,9 @@ impl Pool {
     }
 
     fn take(&self, memory: usize) -> bool {
-        self.held.fetch_update(Relaxed, Relaxed, |held| Some(held + memory).filter(|&sum| sum <= self.limit)).is_ok()
+        self.held
+            .fetch_update(Relaxed, Relaxed, |held| Some(held + memory).filter(|&sum| sum <= self.limit))
+            .is_ok()
     }
 
     fn give(&self, memory: usize) {
@@ -185,7 +187,11 @@ impl Queue {
         Poll::Pending
     }
 
-    fn poll<T>(&self, waiter: &Waiter<'_, '_>, take: impl FnOnce(&mut State) -> Option<T>) -> Poll<io::Result<T>> {
+    fn poll<T>(
+        &self,
+        waiter: &Waiter<'_, '_>,
+        take: impl FnOnce(&mut State) -> Option<T>,
+    ) -> Poll<io::Result<T>> {
         let mut state = lock(&self.state);
         if let Some(notice) = state.error.take() {
             return Poll::Ready(Err(error(notice)));

@@ -103,10 +103,8 @@ impl UdpSocket {
         inner.check_running()?;
         let local = canonical(addr.into());
         if !inner.routes.may_bind(local.ip()) && !local.ip().is_multicast() {
-            let text = format!(
-                "{} is not an address of this stack; give it to the builder first",
-                local.ip()
-            );
+            let text =
+                format!("{} is not an address of this stack; give it to the builder first", local.ip());
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
         }
         let endpoint = inner.udp.bind(local, &config)?;
@@ -224,8 +222,8 @@ impl UdpSocket {
     }
 
     fn poll_writable(&self, waiter: &Waiter<'_, '_>) -> Poll<()> {
-        let tx = &self.inner.interfaces[self.endpoint.interface()].tx;
-        room::poll_room(&self.endpoint, tx, &self.inner.handle, waiter)
+        let interface = self.inner.interface(self.endpoint.interface());
+        room::poll_room(&self.endpoint, &interface.tx, &self.inner.handle, waiter)
     }
 
     /// Waits for readiness of either kind.
@@ -262,10 +260,7 @@ impl UdpSocket {
 
 /// The error of a call that needs a peer.
 fn not_connected() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::NotConnected,
-        "the socket has no peer: connect it, or say where to send",
-    )
+    io::Error::new(io::ErrorKind::NotConnected, "the socket has no peer: connect it, or say where to send")
 }
 
 impl Drop for UdpSocket {

@@ -244,7 +244,7 @@ impl UdpSocket {
     fn membership_v6(&self, group: Ipv6Addr, interface: u32) -> io::Result<Membership> {
         self.check_group(group.into())?;
         let at = (interface as usize).checked_sub(1);
-        if at.is_some_and(|at| at >= self.inner.interfaces.len()) {
+        if at.is_some_and(|at| !self.inner.has_interface(at)) {
             let text = format!("there is no interface {interface}: they count from 1, and 0 is all of them");
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
         }
@@ -263,7 +263,8 @@ impl UdpSocket {
         if self.endpoint.join(membership) {
             return Ok(());
         }
-        let text = format!("a socket can be a member of {MAX_MEMBERSHIPS} groups; leave one, or use another socket");
+        let text =
+            format!("a socket can be a member of {MAX_MEMBERSHIPS} groups; leave one, or use another socket");
         Err(io::Error::new(io::ErrorKind::QuotaExceeded, text))
     }
 

@@ -145,12 +145,7 @@ impl UdpSocket {
     /// # Errors
     ///
     /// As [`send_msg`](Self::send_msg).
-    pub fn poll_send_msg(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-        msg: &SendMsg,
-    ) -> Poll<io::Result<usize>> {
+    pub fn poll_send_msg(&self, cx: &mut Context<'_>, buf: &[u8], msg: &SendMsg) -> Poll<io::Result<usize>> {
         let coop = ready!(coop::poll_proceed(cx));
         loop {
             if let Some(sent) = self.send_now(buf, msg)? {
@@ -188,14 +183,17 @@ impl UdpSocket {
         outgoing.hop_limit = msg.hop_limit.unwrap_or_else(|| hops.load(Relaxed));
         outgoing.dscp = tos.dscp();
         outgoing.ecn = msg.ecn.map_or(tos, Tos).ecn();
-        outgoing.dont_fragment = settings.dont_fragment.load(Relaxed);
+        let segment = msg.segment_size.unwrap_or(buf.len()).min(buf.len());
+        // As a device cuts them, so that a batch is the same with one that does not.
+        let whole = segment < buf.len() && segment <= room_in(self.inner.interface(interface).mtu(), to);
+        outgoing.dont_fragment = whole || settings.dont_fragment.load(Relaxed);
         let outbound = Outbound {
             interface,
             outgoing,
             from,
             to,
             data: Bytes::copy_from_slice(buf),
-            segment: msg.segment_size.unwrap_or(buf.len()),
+            segment,
             loops: multicast && settings.multicast_loop.load(Relaxed),
             sent: 0,
             rest: None,
@@ -217,7 +215,10 @@ impl UdpSocket {
             return refuse(io::ErrorKind::InvalidInput, "the socket is of the other address family");
         }
         if !ip.is_multicast() && routes.is_group(ip) && !self.endpoint.settings.broadcast.load(Relaxed) {
-            return refuse(io::ErrorKind::PermissionDenied, "broadcasts have to be allowed with `set_broadcast`");
+            return refuse(
+                io::ErrorKind::PermissionDenied,
+                "broadcasts have to be allowed with `set_broadcast`",
+            );
         }
         let chosen = from.filter(|from| !from.is_unspecified());
         if let Some(from) = chosen
@@ -230,7 +231,8 @@ impl UdpSocket {
         let routed = routes.source_for(ip);
         match (chosen.or_else(own), routed) {
             (Some(source), _) => {
-                let interface = routes.interface_of(source).or(routed.map(|(interface, _)| interface));
+                let interface =
+                    routes.interface_of(source).or_else(|| routed.map(|(interface, _)| interface));
                 Ok((interface.unwrap_or(0), source))
             }
             (None, Some(path)) => Ok(path),
@@ -245,7 +247,7 @@ impl UdpSocket {
     /// As [`send_to`](Self::send_to) for such a target.
     pub fn path_mtu(&self, target: impl Into<SocketAddr>) -> io::Result<usize> {
         let (interface, _) = self.path_to(canonical(target.into()), None)?;
-        Ok(self.inner.interfaces[interface].mtu)
+        Ok(self.inner.interface(interface).mtu())
     }
 
     /// Octets of data that a datagram to `target` carries without being sent in fragments, as far as is known: what is left of
