@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use netstack_device::{HeadBuf, Meta, SendError, Turn, TxFrame};
+use netstack_device::{Checksum, Gso, HeadBuf, Meta, SendError, Turn, TxFrame};
 use netstack_wire::ip::{Fragment, IpHeader};
 use netstack_wire::{Ecn, Protocol};
 use tracing::trace;
@@ -192,22 +192,72 @@ impl Inner {
         flow: u32,
         turn: &mut Turn,
     ) -> Result<(), SendPacketError> {
+        let finished = (transport, payload);
+        self.hand_over(interface, header, finished, Meta::default(), flow, turn).unwrap_or_else(|| {
+            // No device refuses a frame that is finished.
+            self.counters.tx_lost.bump();
+            Err(SendPacketError::Lost)
+        })
+    }
+
+    /// Hands a frame to the device; `None` if it cannot finish it.
+    fn hand_over(
+        &self,
+        interface: usize,
+        header: &IpHeader,
+        (transport, payload): (&[u8], &[Bytes]),
+        meta: Meta,
+        flow: u32,
+        turn: &mut Turn,
+    ) -> Option<Result<(), SendPacketError>> {
         let mut head = HeadBuf::new();
         head.push(header.header_len(), |buf| {
             header.emit(buf);
         });
         let fits = head.extend_from_slice(transport);
         debug_assert!(fits, "a transport header of {} octets", transport.len());
-        let frame = TxFrame { head: &mut head, payload, meta: Meta::default(), flow };
-        self.interface(interface).tx.try_send(frame, turn).map_err(|error| match error {
-            SendError::Full => SendPacketError::Full,
-            SendError::Closed(_) => SendPacketError::Gone,
-            error => {
+        let frame = TxFrame { head: &mut head, payload, meta, flow };
+        let interface = self.interface(interface);
+        Some(match interface.tx.try_send(frame, turn) {
+            Ok(()) => Ok(()),
+            Err(SendError::Full) => Err(SendPacketError::Full),
+            Err(SendError::Closed(_)) => Err(SendPacketError::Gone),
+            Err(SendError::Offload) => {
+                interface.refused();
+                return None;
+            }
+            Err(error) => {
                 trace!(%error, "packet lost");
                 self.counters.tx_lost.bump();
-                SendPacketError::Lost
+                Err(SendPacketError::Lost)
             }
         })
+    }
+
+    /// Sends what the device finishes: a packet that it carries whole, or with `gso` several such, cut by it. `head` is the
+    /// transport header with the pseudo-header's sum in its checksum field at the offset given. `None`: the device refuses, and
+    /// it has to be finished here.
+    pub(crate) fn send_unfinished(
+        &self,
+        interface: usize,
+        outgoing: &Outgoing,
+        (head, offset): (&[u8], usize),
+        payload: &[Bytes],
+        gso: Option<Gso>,
+        turn: &mut Turn,
+    ) -> Option<Result<(), SendPacketError>> {
+        let len = head.len() + payload.iter().map(Bytes::len).sum::<usize>();
+        let mut header = header(outgoing, len);
+        if !outgoing.dont_fragment && outgoing.src.is_ipv4() {
+            header.id = self.fragment_ids.next(outgoing.src, outgoing.dst, outgoing.protocol) as u16;
+        }
+        // Headers start within 16 bits.
+        let checksum = Checksum::Partial { start: header.header_len() as u16, offset: offset as u16 };
+        let meta = Meta { checksum, gso };
+        if !self.interface(interface).offloads().accept(meta) {
+            return None;
+        }
+        self.hand_over(interface, &header, (head, payload), meta, outgoing.flow, turn)
     }
 }
 

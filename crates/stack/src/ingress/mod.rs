@@ -196,14 +196,12 @@ impl Packet<'_> {
             let own = packet.src == packet.dst;
             return if own { counters.drop_land.bump() } else { counters.drop_bad_source.bump() };
         }
-        match self.inner.routes.classify(packet.dst) {
-            Destination::Ours => {}
-            Destination::Group if packet.protocol == Protocol::UDP && packet.fragment.is_none() => {
-                return self.udp_group(frame, &packet);
-            }
+        let group = match self.inner.routes.classify(packet.dst) {
+            Destination::Ours => false,
+            Destination::Group if packet.protocol == Protocol::UDP => true,
             Destination::Group => return counters.drop_group.bump(),
             Destination::Foreign => return counters.drop_foreign.bump(),
-        }
+        };
         if let Some(at) = packet.fragment {
             if reassembled {
                 // Fragments within fragments: no sender makes them.
@@ -213,6 +211,9 @@ impl Packet<'_> {
                 self.judge(&whole, true);
             }
             return;
+        }
+        if group {
+            return self.udp_group(frame, &packet);
         }
         let v6 = packet.src.is_ipv6();
         match packet.protocol {
