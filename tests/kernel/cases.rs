@@ -43,6 +43,7 @@ pub(crate) struct Setup {
     pub(crate) link: Link,
     /// Queues of the TUN device.
     pub(crate) queues: usize,
+    pub(crate) mtu: usize,
     pub(crate) configure: fn(&mut TcpConfig),
 }
 
@@ -58,13 +59,15 @@ pub(crate) struct Case {
     pub(crate) run: fn(Arc<World>) -> Run,
 }
 
-/// `name: function, flavour, family, link, deadline in seconds [, configuration] [=> queues];`
+/// `name: function, flavour, family, link, deadline in seconds [, configuration] [=> queues] [| mtu];`
 macro_rules! cases {
     (@configure) => { |_| () };
     (@configure $configure:path) => { $configure };
     (@queues) => { 1 };
     (@queues $queues:literal) => { $queues };
-    ($($name:literal: $run:path, $flavour:ident, $family:ident, $link:ident, $seconds:literal $(, $configure:path)? $(=> $queues:literal)?;)*) => {
+    (@mtu) => { 1500 };
+    (@mtu $mtu:literal) => { $mtu };
+    ($($name:literal: $run:path, $flavour:ident, $family:ident, $link:ident, $seconds:literal $(, $configure:path)? $(=> $queues:literal)? $(| $mtu:literal)?;)*) => {
         pub(crate) static CASES: &[Case] = &[$(Case {
             name: $name,
             setup: Setup {
@@ -72,6 +75,7 @@ macro_rules! cases {
                 family: Family::$family,
                 link: Link::$link,
                 queues: cases!(@queues $($queues)?),
+                mtu: cases!(@mtu $($mtu)?),
                 configure: cases!(@configure $($configure)?),
             },
             deadline: Duration::from_secs($seconds),
@@ -114,6 +118,10 @@ cases! {
     "reset::by_kill::v6": reset::by_kill, MultiThread, V6, Offload, 10;
     "icmp::ping::v4": icmp::ping, MultiThread, V4, Plain, 10;
     "icmp::ping::v6": icmp::ping, CurrentThread, V6, Offload, 10;
+    "icmp::long_ping::v4": icmp::long_ping, CurrentThread, V4, Plain, 20;
+    "icmp::long_ping::v6": icmp::long_ping, MultiThread, V6, Offload, 20;
+    "icmp::long_ping::v4::1280": icmp::long_ping, MultiThread, V4, Coalescing, 20 | 1280;
+    "icmp::long_ping::v6::1280": icmp::long_ping, CurrentThread, V6, Plain, 20 | 1280;
     "icmp::udp_to_closed_port::v4": icmp::udp_to_closed_port, CurrentThread, V4, Plain, 10;
     "icmp::udp_to_closed_port::v6": icmp::udp_to_closed_port, MultiThread, V6, Offload, 10;
     "udp::echo::v4": udp::echo, CurrentThread, V4, Plain, 10;

@@ -29,6 +29,27 @@ pub(crate) async fn ping(world: Arc<World>) -> CaseResult {
     world.kernel.spawn_blocking(pings).await?
 }
 
+/// Echo requests that the kernel sends in fragments come back in fragments, up to the longest of all.
+// req: R791-2, R8200-20, R8200-10
+pub(crate) async fn long_ping(world: Arc<World>) -> CaseResult {
+    std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 0")?;
+    let (family, target) = (world.family, world.at_stack(0));
+    let sizes = [1233, 1473, 3000, 8000, 20_000, 60_000, 65_507];
+    let pings =
+        move || sizes.into_iter().zip(1..).try_for_each(|(size, seq)| ping_once(family, target, seq, size));
+    world.kernel.spawn_blocking(pings).await??;
+    let counters = world.stack.counters();
+    let expected = counters.rx_reassembled;
+    ensure!(expected >= 5, "only {expected} of 7 requests came in fragments");
+    ensure!(
+        counters.tx_fragmented == expected,
+        "{} of {expected} answers in fragments",
+        counters.tx_fragmented
+    );
+    ensure!(counters.tx_lost == 0, "{} packets lost", counters.tx_lost);
+    Ok(())
+}
+
 fn ping_once(family: Family, target: SocketAddr, sequence: u16, size: usize) -> CaseResult {
     let (domain, protocol, request, reply) = match family {
         Family::V4 => (Domain::IPV4, Protocol::ICMPV4, 8, 0),
@@ -43,7 +64,7 @@ fn ping_once(family: Family, target: SocketAddr, sequence: u16, size: usize) -> 
     message.extend((0..size).map(|i| i as u8));
     socket.send(&message)?;
 
-    let mut buf = [0; 2048];
+    let mut buf = vec![0; 65_536];
     let len =
         socket.read(&mut buf).map_err(|error| format!("no answer to a ping of {size} bytes: {error}"))?;
     let answer = &buf[..len];

@@ -48,7 +48,6 @@ impl fmt::Display for Refused {
 impl Error for Refused {}
 
 pub(crate) const DEVICE: &str = "nst0";
-const MTU: usize = 1500;
 
 /// The stack on its device, with the kernel on the other side.
 pub(crate) struct World {
@@ -171,7 +170,7 @@ fn runtime(flavour: Flavour) -> io::Result<Runtime> {
 
 async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
     let device: TunDevice = TunConfig::new(DEVICE)
-        .mtu(MTU)
+        .mtu(setup.mtu)
         .queues(setup.queues)
         .offload(match setup.link {
             Link::Plain | Link::Coalescing => OffloadMode::Off,

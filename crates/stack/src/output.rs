@@ -13,6 +13,9 @@ use tracing::trace;
 
 use crate::stack::Inner;
 
+#[cfg(test)]
+mod tests;
+
 /// What the header of a packet says that is no segment of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
