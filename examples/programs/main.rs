@@ -4,4 +4,5 @@
 
 mod http;
 mod program;
+mod proxy;
 mod wireguard;

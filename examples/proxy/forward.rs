@@ -1,0 +1,71 @@
+//! The forwarder.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_netstack::{Incoming, Stack, TcpIncoming};
+
+/// How long a destination has to answer. A client that repeats its SYN sees silence until then, as without a forwarder.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a relay holds of each direction.
+const BUFFER: usize = 64 * 1024;
+
+/// How the host's sockets are made.
+#[derive(Debug, Default)]
+pub(crate) struct Dial {
+    /// The interface that they are bound to.
+    pub(crate) interface: Option<String>,
+}
+
+impl Dial {
+    async fn tcp(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(interface) = &self.interface {
+            socket.bind_device(Some(interface.as_bytes()))?;
+        }
+        tokio::time::timeout(PATIENCE, socket.connect(to)).await?
+    }
+}
+
+/// Forwards all that arrives, in tasks of the current runtime, until the stack ends.
+///
+/// # Errors
+/// The stack has stopped.
+pub(crate) fn start(stack: &Stack, dial: Dial) -> io::Result<()> {
+    let dial = Arc::new(dial);
+    tokio::spawn(tcp(stack.tcp_incoming()?, Arc::clone(&dial)));
+    Ok(())
+}
+
+async fn tcp(incoming: TcpIncoming, dial: Arc<Dial>) {
+    while let Some(syn) = incoming.next().await {
+        let dial = Arc::clone(&dial);
+        tokio::spawn(async move {
+            let (from, to) = (syn.peer_addr(), syn.local_addr());
+            match relay(syn, &dial).await {
+                Ok((up, down)) => tracing::debug!(%from, %to, up, down, "ended"),
+                Err(error) => tracing::debug!(%from, %to, %error, "ended early"),
+            }
+        });
+    }
+}
+
+/// Dials, and answers the client as the destination has answered.
+async fn relay(syn: Incoming, dial: &Dial) -> io::Result<(u64, u64)> {
+    let mut upstream = match dial.tcp(syn.local_addr()).await {
+        Ok(upstream) => upstream,
+        Err(error) => {
+            match error.kind() {
+                io::ErrorKind::TimedOut => syn.ignore(),
+                _ => syn.reject(),
+            }
+            return Err(error);
+        }
+    };
+    let mut client = syn.accept().await?;
+    tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER).await
+}
