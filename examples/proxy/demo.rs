@@ -7,6 +7,7 @@ use std::time::Instant;
 use netstack_device::netns;
 use netstack_device::tun::TunConfig;
 use nix::sched::{CloneFlags, unshare};
+use rtnetlink::packet_route::address::AddressHeaderFlags;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_netstack::{IpPrefix, Stack};
 
@@ -83,7 +84,10 @@ fn start(host: &Runtime) -> io::Result<Stack> {
         let task = tokio::spawn(connection);
         for ip in SERVERS {
             let len = if ip.is_ipv4() { 32 } else { 128 };
-            netlink.address().add(LOOPBACK, ip, len).execute().await.map_err(io::Error::other)?;
+            let mut request = netlink.address().add(LOOPBACK, ip, len);
+            // At once, without a search for others that have it: the servers are bound to it next.
+            request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+            request.execute().await.map_err(io::Error::other)?;
         }
         task.abort();
         upstream::start(&SERVERS).await
