@@ -33,7 +33,7 @@ const STACK: [(IpAddr, u8); 2] = [
 /// The servers, in the other namespace, and known there alone.
 const SERVERS: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10)),
-    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 10)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x10)),
 ];
 
 const PORTS: std::ops::RangeInclusive<u16> = 1..=1024;
