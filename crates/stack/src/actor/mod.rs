@@ -318,7 +318,7 @@ impl Actor {
 
     /// Writes in, segments out, until nothing moves any more or the burst is used up.
     fn exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> Sent {
-        let mut burst = transmit::BURST;
+        let mut burst = self.burst();
         let mut payload = scratch::payload();
         let sent = loop {
             let unread = self.take_unread();

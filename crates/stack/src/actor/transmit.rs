@@ -18,7 +18,10 @@ use crate::stack::InterfaceRef;
 
 /// What a turn may send: 32 packets of the wire, or four super-segments. Then ingress has its turn: each write to a TUN
 /// device may have put an ACK into a queue that holds a thousand, and ACKs that find it full are what starves flows.
-pub(super) const BURST: u32 = 32;
+const BURST: u32 = 32;
+
+/// The same where the stack's budget is short: with long turns the first writers would run ahead of the rest.
+const LEAST_BURST: u32 = 8;
 
 /// What a super-segment that the device cuts costs of the burst.
 const SUPER_SEGMENT: u32 = 8;
@@ -55,6 +58,13 @@ enum Outcome {
 }
 
 impl Actor {
+    /// Packets that a turn may send: of what the connection may hold unacknowledged a quarter.
+    pub(super) fn burst(&self) -> u32 {
+        let share = self.shared.inner.budget.send_share();
+        let packets = share / (4 * self.connection.effective_mss().max(1));
+        u32::try_from(packets).unwrap_or(u32::MAX).clamp(LEAST_BURST, BURST)
+    }
+
     /// Sends what is held and what the connection has, until it has no more or `burst` is used up.
     pub(super) fn transmit(
         &mut self,
