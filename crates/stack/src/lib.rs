@@ -61,6 +61,7 @@ mod icmp;
 mod ingress;
 mod lane;
 mod listener;
+mod loopback;
 mod output;
 mod route;
 mod secrets;
@@ -74,8 +75,8 @@ pub use netstack_tcp::congestion::{self, CongestionControl};
 pub use netstack_tcp::{
     CloseReason, EcnMode, EcnPolicy, IcmpNotice, KeepAlive, State, TcpConfig, TcpInfo, TcpStats,
 };
-pub use route::{IpPrefix, PrefixError};
-pub use stack::{Stack, StackBuilder, StackCounters};
+pub use route::{IpNetwork, IpPrefix, PrefixError};
+pub use stack::{DeviceLost, Stack, StackBuilder, StackCounters};
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};
 pub use udp::{
     MessageTooLong, RecvMsg, SendMsg, UdpConfig, UdpSession, UdpSessions, UdpSessionsConfig, UdpSocket,

@@ -3,6 +3,7 @@
 //! A turn takes what has arrived, what the application wrote and what it ordered, fires the timers that are due, sends
 //! a bounded burst, publishes to the application, and re-arms the timer. Nothing in it waits.
 
+mod link;
 mod mailbox;
 mod scratch;
 mod shared;
@@ -29,7 +30,7 @@ use crate::budget::Promise;
 use crate::error::EndCause;
 use crate::lane::Room;
 use crate::listener::ListenerShared;
-use crate::stack::ActorGuard;
+use crate::stack::Interface;
 use crate::stream::TcpStream;
 
 /// The task of one connection.
@@ -41,19 +42,24 @@ pub(crate) struct Actor {
     turn: Turn,
     /// The frame that the device had no slot for.
     held: Option<Box<Held>>,
+    /// Where packets leave by; kept, so that sending asks nobody.
+    interface: Arc<Interface>,
+    /// The state of the network in which `interface` was chosen.
+    generation: u32,
+    /// Packets leave by the interface that the first one came by, whatever the routes say.
+    pinned: bool,
     /// Who gets the connection once its handshake is complete.
     listener: Option<Arc<ListenerShared>>,
     /// Bytes held by the connection, as the send lane knows.
     published: u32,
     /// What the stack's budget reckons with for our first window.
     promise: Promise,
-    /// When a connection with a bounded linger is given up.
-    linger_until: Option<Instant>,
+    /// When a connection with a bounded linger is given up; boxed, for most have none.
+    linger_until: Option<Box<Instant>>,
     /// The socket is gone: nobody reads or writes.
     orphaned: bool,
     /// Everything is published and the table entry is gone.
     ended: bool,
-    guard: Option<ActorGuard>,
 }
 
 const _: () = assert!(size_of::<Actor>() <= 920, "an idle connection costs at most 2 KiB in all");
@@ -73,27 +79,33 @@ impl Actor {
         connection: Connection,
         shared: Arc<Shared>,
         listener: Option<Arc<ListenerShared>>,
-        guard: ActorGuard,
+        pinned: bool,
     ) -> Self {
+        // Looked at again in the first turn: the network may have changed since the interface was chosen.
+        let generation = shared.inner.generation().wrapping_sub(1);
+        let interface = Arc::clone(&shared.inner.interface(shared.interface()));
         Self {
             connection,
             shared,
             timer: Timer::default(),
             turn: Turn::new(),
             held: None,
+            interface,
+            generation,
+            pinned,
             listener,
             published: 0,
             promise: Promise::None,
             linger_until: None,
             orphaned: false,
             ended: false,
-            guard: Some(guard),
         }
     }
 
     /// One turn. The order of calls is that of [`Connection`]'s documentation.
     fn turn(&mut self, cx: &mut Context<'_>) -> Rest {
         self.shared.begin_turn(cx);
+        self.follow_network();
         let now = self.shared.inner.clock.now();
         self.heed_budget(now);
         self.receive();
@@ -104,21 +116,22 @@ impl Actor {
         if self.connection.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.connection.handle_timeout(now);
         }
-        if self.linger_until.is_some_and(|deadline| deadline <= now) {
+        if self.linger_until.as_deref().is_some_and(|deadline| *deadline <= now) {
             self.linger_until = None;
             self.connection.abort();
         }
         let sent = self.exchange(cx, now);
+        self.shared.set_waits_for_device(false);
         self.publish();
         match sent {
             Sent::Gone => {
                 self.end(EndCause::StackStopped);
-                self.shared.inner.stop();
                 Rest::Done
             }
             // What is still to be said is said before the connection is forgotten.
             Sent::More => Rest::Yield,
             Sent::Waiting if self.finish_unsaid() => Rest::Done,
+            Sent::Waiting if !self.may_wait() => Rest::Yield,
             Sent::Waiting => self.rest(cx),
             Sent::All if self.finish() => Rest::Done,
             Sent::All => self.rest(cx),
@@ -128,7 +141,8 @@ impl Actor {
     /// Arms the timer for the next deadline.
     fn rest(&mut self, cx: &mut Context<'_>) -> Rest {
         let clock = self.shared.inner.clock;
-        let deadline = self.connection.poll_timeout().into_iter().chain(self.linger_until).min();
+        let deadline =
+            self.connection.poll_timeout().into_iter().chain(self.linger_until.as_deref().copied()).min();
         match self.timer.poll(cx, deadline.and_then(|deadline| clock.tokio(deadline))) {
             Poll::Ready(()) => Rest::Yield,
             Poll::Pending => Rest::Idle,
@@ -261,7 +275,7 @@ impl Actor {
         }
         match self.shared.linger() {
             Linger::Background => {}
-            Linger::Bounded(limit) => self.linger_until = Some(now + limit),
+            Linger::Bounded(limit) => self.linger_until = Some(Box::new(now + limit)),
             Linger::Reset => {
                 self.connection.abort();
                 return;
@@ -411,7 +425,7 @@ impl Actor {
         self.shared.inner.budget.release(&mut self.promise);
         let inner = &self.shared.inner;
         inner.counters.drop_late.add(self.shared.mailbox.take(&inner.budget).len());
-        self.guard = None;
+        inner.leave();
     }
 }
 

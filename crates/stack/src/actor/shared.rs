@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{
-    AtomicBool, AtomicU8, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
 };
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -82,7 +82,9 @@ pub(crate) struct Shared {
     /// Hash of the flow: picks the device queue and makes the IPv6 flow label.
     pub(crate) flow: u32,
     /// Index of the interface that the connection's packets leave by.
-    pub(crate) interface: u16,
+    interface: AtomicU16,
+    /// The actor stands in the device's queue of senders.
+    waits_for_device: AtomicBool,
     orders: AtomicU8,
     /// The actor was woken and has not run since.
     notified: AtomicBool,
@@ -110,8 +112,8 @@ impl Shared {
             requests: Mutex::default(),
             waker: Mutex::default(),
             flow: inner.secrets.flow_hash(&tuple),
-            // The builder takes at most 65,535 devices.
-            interface: interface as u16,
+            interface: AtomicU16::new(interface as u16),
+            waits_for_device: AtomicBool::new(false),
             orders: AtomicU8::new(0),
             notified: AtomicBool::new(false),
             touched: AtomicBool::new(false),
@@ -129,6 +131,28 @@ impl Shared {
 
     pub(crate) fn remote(&self) -> SocketAddr {
         self.tuple.remote()
+    }
+
+    /// Index of the interface that the connection's packets leave by.
+    pub(crate) fn interface(&self) -> usize {
+        self.interface.load(Relaxed).into()
+    }
+
+    /// A stack has no interface beyond [`LOOPBACK`](crate::stack::LOOPBACK), the highest of 16 bits.
+    pub(crate) fn set_interface(&self, interface: usize) {
+        self.interface.store(interface as u16, Relaxed);
+    }
+
+    /// Whether the actor stands in the device's queue of senders.
+    pub(crate) fn waits_for_device(&self) -> bool {
+        self.waits_for_device.load(Relaxed)
+    }
+
+    /// The actor says whether it stands in the device's queue of senders.
+    pub(crate) fn set_waits_for_device(&self, waits: bool) {
+        if self.waits_for_device() != waits {
+            self.waits_for_device.store(waits, Relaxed);
+        }
     }
 
     /// Wakes the actor, once per turn of its.

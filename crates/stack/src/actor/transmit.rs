@@ -5,7 +5,7 @@ use std::task::Context;
 
 use bytes::Bytes;
 use netstack_device::{
-    Checksum, Gso, GsoKind, HeadBuf, Meta, Segments, SendError, TxFrame, complete_checksum, segment,
+    Checksum, Gso, GsoKind, HeadBuf, Meta, Segments, SendError, Turn, TxFrame, complete_checksum, segment,
 };
 use netstack_tcp::{Instant, MAX_PAYLOAD, Transmit};
 use netstack_wire::ip::IpHeader;
@@ -14,7 +14,6 @@ use netstack_wire::{Protocol, checksum};
 use tracing::trace;
 
 use super::Actor;
-use crate::stack::InterfaceRef;
 
 /// What a turn may send: 32 packets of the wire, or four super-segments. Then ingress has its turn: each write to a TUN
 /// device may have put an ACK into a queue that holds a thousand, and ACKs that find it full are what starves flows.
@@ -95,19 +94,16 @@ impl Actor {
 
     /// Whether super-segments are cut here, for a device that takes none.
     fn cuts(&self) -> bool {
-        let tx = self.interface().offloads();
+        let tx = self.interface.offloads();
         if self.shared.tuple.local().is_ipv4() { !tx.tso4 } else { !tx.tso6 }
-    }
-
-    fn interface(&self) -> InterfaceRef {
-        self.shared.inner.interface(usize::from(self.shared.interface))
     }
 
     /// Gives up our place in the device's FIFO.
     pub(super) fn leave_queue(&mut self) {
         if self.turn.has_place() {
-            let interface = self.interface();
-            interface.tx.leave(&mut self.turn);
+            self.interface.tx.leave(&mut self.turn);
+            // Whatever it was, it is worth nothing elsewhere.
+            self.turn = Turn::new();
         }
     }
 
@@ -132,7 +128,7 @@ impl Actor {
         if meta.gso.is_some() {
             counters.tx_super_segments.bump();
         }
-        let accepted = self.interface().offloads().accept(meta);
+        let accepted = self.interface.offloads().accept(meta);
         let outcome = if accepted { self.try_send(&mut head, payload, meta) } else { Outcome::Offload };
         let cost = match (usize::from(transmit.gso_size), &outcome) {
             (0, _) => 1,
@@ -223,8 +219,7 @@ impl Actor {
                 Outcome::Offload => self.hold_in_pieces(held.head, held.payload, held.meta),
                 Outcome::Full => {
                     self.held = Some(held);
-                    let interface = self.interface();
-                    if interface.tx.poll_ready(cx, &mut self.turn).is_pending() {
+                    if self.interface.tx.poll_ready(cx, &mut self.turn).is_pending() {
                         return Sent::Waiting;
                     }
                 }
@@ -238,7 +233,7 @@ impl Actor {
         let len = head.len();
         let inner = &self.shared.inner;
         let frame = TxFrame { head, payload, meta, flow: self.shared.flow };
-        let interface = inner.interface(usize::from(self.shared.interface));
+        let interface = &self.interface;
         let result = interface.tx.try_send(frame, &mut self.turn);
         let outcome = match result {
             Ok(()) => return Outcome::Sent,
@@ -252,7 +247,17 @@ impl Actor {
                 interface.refused();
                 Outcome::Offload
             }
-            Err(_) => return Outcome::Gone,
+            Err(SendError::Closed(error)) => {
+                inner.device_lost(self.shared.interface(), &interface.signal, &error);
+                inner.counters.tx_lost.bump();
+                // The next turn finds what there is instead, if the stack goes on without it.
+                return if inner.is_stopped() { Outcome::Gone } else { Outcome::Sent };
+            }
+            Err(error) => {
+                trace!(%error, "frame not sent");
+                inner.counters.tx_lost.bump();
+                return Outcome::Sent;
+            }
         };
         // The device may have written its own header in front.
         let added = head.len() - len;

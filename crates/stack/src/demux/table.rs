@@ -321,7 +321,8 @@ impl Table {
         self.actors_where(Shared::has_gap)
     }
 
-    fn actors_where(&self, wanted: impl Fn(&Shared) -> bool) -> Vec<Arc<Shared>> {
+    /// Connections of a kind, in the order of their tuples.
+    pub(crate) fn actors_where(&self, wanted: impl Fn(&Shared) -> bool) -> Vec<Arc<Shared>> {
         let mut all = Vec::new();
         for shard in &self.shards {
             all.extend(lock(shard).table.iter().filter_map(|entry| match entry {

@@ -6,6 +6,7 @@
 
 mod fragment;
 mod icmp;
+mod loopback;
 mod reply;
 mod tcp;
 mod udp;
@@ -15,16 +16,16 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
+pub(crate) use loopback::LoopbackIngress;
 use netstack_device::{RxBatch, RxFrame, RxQueue, Turn};
 use netstack_tcp::Instant;
-use netstack_wire::ip;
+use netstack_wire::ip::{self, IpPacket};
 use netstack_wire::{ParseError, Protocol};
-use tracing::debug;
 
 use crate::actor::{Shared, Timer};
 use crate::icmp::Problem;
 use crate::route::Destination;
-use crate::stack::{Inner, StopSignal};
+use crate::stack::{Inner, LOOPBACK, StopSignal};
 
 /// What a turn may cost: 1,024 ACKs, 512 packets with data or 64 super-segments. With less, the actors of many flows, which
 /// all run in between, cause more ACKs than are read, until the device's queue loses them.
@@ -146,8 +147,7 @@ impl Future for Ingress {
                 }
                 Poll::Ready(Err(error)) => {
                     if let Some(inner) = this.inner.upgrade() {
-                        debug!(%error, "the device is gone, the stack stops");
-                        inner.stop();
+                        inner.device_lost(this.interface, &this.signal, &error);
                     }
                     return Poll::Ready(());
                 }
@@ -192,16 +192,7 @@ impl Packet<'_> {
             // Deviation from RFC 1122 3.2.1.8, as RFC 7126 advises.
             return counters.drop_source_routed.bump();
         }
-        if !self.inner.routes.is_valid_source(packet.src) {
-            let own = packet.src == packet.dst;
-            return if own { counters.drop_land.bump() } else { counters.drop_bad_source.bump() };
-        }
-        let group = match self.inner.routes.classify(packet.dst) {
-            Destination::Ours => false,
-            Destination::Group if packet.protocol == Protocol::UDP => true,
-            Destination::Group => return counters.drop_group.bump(),
-            Destination::Foreign => return counters.drop_foreign.bump(),
-        };
+        let Some(destination) = self.destination(&packet) else { return };
         if let Some(at) = packet.fragment {
             if reassembled {
                 // Fragments within fragments: no sender makes them.
@@ -212,7 +203,7 @@ impl Packet<'_> {
             }
             return;
         }
-        if group {
+        if destination == Destination::Group {
             return self.udp_group(frame, &packet);
         }
         let v6 = packet.src.is_ipv6();
@@ -227,6 +218,33 @@ impl Packet<'_> {
                 self.complain(frame, &packet, Problem::Protocol);
             }
         }
+    }
+}
+
+impl Packet<'_> {
+    /// What the destination of a packet is to us. `None`, counted: it goes no further, for its source is none that there can
+    /// be, or nobody here wants it.
+    fn destination(&self, packet: &IpPacket<'_>) -> Option<Destination> {
+        let counters = &self.inner.counters;
+        let routes = self.inner.routes.table();
+        if self.interface == LOOPBACK {
+            if self.is_looped(packet.src, packet.dst) {
+                return Some(Destination::Ours);
+            }
+            counters.drop_foreign.bump();
+            return None;
+        }
+        if !routes.is_valid_source(packet.src) {
+            let own = packet.src == packet.dst;
+            if own { &counters.drop_land } else { &counters.drop_bad_source }.bump();
+            return None;
+        }
+        match routes.classify(packet.dst) {
+            Destination::Group if packet.protocol != Protocol::UDP => counters.drop_group.bump(),
+            Destination::Foreign => counters.drop_foreign.bump(),
+            wanted => return Some(wanted),
+        }
+        None
     }
 }
 

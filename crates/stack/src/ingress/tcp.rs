@@ -53,7 +53,7 @@ impl Packet<'_> {
         self.segment(tuple, segment);
     }
 
-    fn segment(&mut self, tuple: FourTuple, segment: Segment) {
+    pub(super) fn segment(&mut self, tuple: FourTuple, segment: Segment) {
         let counters = &self.inner.counters;
         // Packets of a connection come in runs.
         if let Some(last) = self.touched.last()

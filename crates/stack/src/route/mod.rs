@@ -1,17 +1,20 @@
-//! Addresses of the stack: what is ours, and which of them a connection starts from.
+//! Addresses and routes of the stack: what is ours, which way a packet leaves, and which address it starts from.
 //!
 //! They may change while packets come and go: readers see one [`RouteTable`] or the next, and never wait.
 
+mod lookup;
 mod prefix;
+mod select;
 mod table;
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-pub use prefix::{IpPrefix, PrefixError};
-pub(crate) use table::{Destination, RouteTable};
+pub use prefix::{IpNetwork, IpPrefix, PrefixError};
+pub(crate) use table::{Destination, RouteTable, is_loopback};
 
 #[cfg(test)]
 mod tests;
@@ -32,14 +35,12 @@ impl Routes {
         self.table.load()
     }
 
-    /// See [`RouteTable::interface_of`].
-    pub(crate) fn interface_of(&self, addr: IpAddr) -> Option<usize> {
-        self.table().interface_of(addr)
-    }
-
-    /// See [`RouteTable::is_own`].
-    pub(crate) fn is_own(&self, addr: IpAddr) -> bool {
-        self.table().is_own(addr)
+    /// Carries a change out, or leaves everything as it was. Callers see to it that there is one at a time.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut RouteTable) -> io::Result<()>) -> io::Result<()> {
+        let mut table = RouteTable::clone(&self.table());
+        change(&mut table)?;
+        self.table.store(Arc::new(table));
+        Ok(())
     }
 
     /// See [`RouteTable::may_bind`].

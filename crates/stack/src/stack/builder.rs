@@ -2,25 +2,26 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
-use netstack_device::{Device, RxQueue};
+use netstack_device::Device;
 use netstack_tcp::{IsnGenerator, PortAllocator, TcpConfig};
 use tokio::runtime::Handle;
 
 use super::counters::Counters;
+use super::interface::{Interfaces, LOOPBACK};
 use super::lifecycle::Lifecycle;
-use super::{Inner, Interface, Interfaces, Stack, StopSignal};
+use super::network::{Opened, check_mtu, invalid};
+use super::{Inner, Stack};
 use crate::budget::{self, Budget};
 use crate::clock::Clock;
 use crate::demux::{MAX_RECORDS, Table};
 use crate::fragment::{FragmentIds, Fragments, Limits};
 use crate::icmp::ErrorLimiter;
-use crate::ingress::Ingress;
 use crate::listener::{ListenConfig, Listeners};
-use crate::route::{IpPrefix, RouteTable, Routes};
+use crate::loopback::Loopback;
+use crate::route::{IpNetwork, IpPrefix, RouteTable, Routes};
 use crate::secrets::Secrets;
 use crate::udp::Udp;
 
@@ -50,7 +51,10 @@ use crate::udp::Udp;
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct StackBuilder {
     devices: Vec<Box<dyn Device>>,
-    routes: RouteTable,
+    addresses: Vec<(IpPrefix, usize)>,
+    routes: Vec<(IpNetwork, usize)>,
+    any_address: bool,
+    outlive_devices: bool,
     tcp: TcpConfig,
     listen: ListenConfig,
     handle: Option<Handle>,
@@ -66,7 +70,10 @@ impl StackBuilder {
     pub(super) fn new() -> Self {
         Self {
             devices: Vec::new(),
-            routes: RouteTable::default(),
+            addresses: Vec::new(),
+            routes: Vec::new(),
+            any_address: false,
+            outlive_devices: false,
             tcp: TcpConfig::new(),
             listen: ListenConfig::new(),
             handle: None,
@@ -87,17 +94,66 @@ impl StackBuilder {
 
     /// Adds an address with its network's prefix to the device given last.
     ///
-    /// Connections to the prefix start from this address. Other destinations go out from the first address of their
-    /// family, as over a default route.
+    /// Packets to the network leave by the device. Which address they start from follows RFC 6724: for IPv4 one of the
+    /// destination's network, else one of the device, else the first that was given; for IPv6 by scope, device, label and
+    /// the longest common prefix.
+    ///
+    /// Packets to an address of the stack itself, to 127.0.0.0/8 and to ::1 reach no device: they come back to the
+    /// stack. From a device such sources, and loopback destinations, are not accepted.
     pub fn address(mut self, prefix: IpPrefix) -> Self {
-        self.routes.add(prefix, self.devices.len().saturating_sub(1));
+        self.addresses.push((prefix, self.devices.len().saturating_sub(1)));
+        self
+    }
+
+    /// Routes a network by a device, `device` counting from 0 in the order of [`device`](Self::device).
+    ///
+    /// The longest prefix wins, addresses' own networks included; of equal ones the route given first, before an address's
+    /// network. Routes by a device that has died do not count.
+    ///
+    /// A family with addresses and no default route ([`IpNetwork::ALL_V4`], [`IpNetwork::ALL_V6`]) gets one by the device of
+    /// its first address, so that one device needs no routes at all. [`Stack::remove_route`] takes it away.
+    ///
+    /// Answers of accepted connections always leave by the device that the connection came in by. Connections that the stack
+    /// opens follow the routes; one that is bound to a local address prefers that address's device.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tokio_netstack::{IpNetwork, Stack, device};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let caps = device::Capabilities::ip(1500);
+    /// # let (uplink, _a) = device::memory::pair(caps.clone(), caps.clone());
+    /// # let (office, _b) = device::memory::pair(caps.clone(), caps);
+    /// let stack = Stack::builder()
+    ///     .device(uplink)
+    ///     .address("192.0.2.2/24".parse()?)
+    ///     .device(office)
+    ///     .address("198.51.100.2/24".parse()?)
+    ///     .route("203.0.113.0/24".parse()?, 1)
+    ///     .build()?;
+    /// assert_eq!(stack.routes(), [("203.0.113.0/24".parse()?, 1), (IpNetwork::ALL_V4, 0)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn route(mut self, network: IpNetwork, device: usize) -> Self {
+        self.routes.push((network, device));
+        self
+    }
+
+    /// Keeps listeners and connections when the last device has died, until there is another
+    /// ([`Stack::replace_device`], [`Stack::device_lost`]) or their own limits end them. Default: off; they get
+    /// [`NetworkDown`](io::ErrorKind::NetworkDown) at once.
+    pub fn outlive_devices(mut self, on: bool) -> Self {
+        self.outlive_devices = on;
         self
     }
 
     /// Accepts packets to every unicast address, not only to the stack's own, and lets listeners be bound to any: what a
     /// proxy needs that terminates whatever connection comes along. Default: off.
     pub fn any_address(mut self, on: bool) -> Self {
-        self.routes.set_any_address(on);
+        self.any_address = on;
         self
     }
 
@@ -177,15 +233,36 @@ impl StackBuilder {
         self
     }
 
+    /// Addresses and routes as they were given, with the default routes that go without saying.
+    fn table(&self) -> io::Result<RouteTable> {
+        let mut table = RouteTable::default();
+        table.set_any_address(self.any_address);
+        let given = |error: io::Error| invalid(error.to_string());
+        for &(prefix, device) in &self.addresses {
+            table.add_address(prefix, device).map_err(given)?;
+        }
+        for &(network, device) in &self.routes {
+            if device >= self.devices.len() {
+                let text =
+                    format!("the route to {network} leads to device {device}, and the first device is 0");
+                return Err(invalid(text));
+            }
+            table.add_route(network, device).map_err(given)?;
+        }
+        table.imply_defaults();
+        Ok(table)
+    }
+
     /// Makes the stack and starts to receive.
     ///
     /// # Errors
     ///
-    /// - [`InvalidInput`](io::ErrorKind::InvalidInput): no device, no address, an address given twice, an MTU that IP
-    ///   cannot use, a range of ephemeral ports that is empty or holds port 0, or no Tokio runtime (none given, and not
-    ///   called inside one);
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput): no device, no address, an address or a route given twice, a loopback
+    ///   address, a route to a device that there is not, an MTU that IP cannot use, a range of ephemeral ports that is empty
+    ///   or holds port 0, or no Tokio runtime (none given, and not called inside one);
     /// - what a device reports when it is taken into use, or the operating system when it gives no random numbers.
     pub fn build(self) -> io::Result<Stack> {
+        let routes = self.table()?;
         let handle = match self.handle {
             Some(handle) => handle,
             None => Handle::try_current().map_err(|_| {
@@ -196,7 +273,7 @@ impl StackBuilder {
         if self.devices.is_empty() {
             return Err(invalid("a stack needs a device: call `device` before `build`"));
         }
-        if self.routes.is_empty() {
+        if self.addresses.is_empty() {
             return Err(invalid("a stack needs an address: call `address` before `build`"));
         }
         if self.ephemeral_ports.is_empty() || self.ephemeral_ports.contains(&0) {
@@ -206,15 +283,14 @@ impl StackBuilder {
             );
             return Err(invalid(text));
         }
-        if let Some(twice) = self.routes.duplicate() {
-            return Err(invalid(format!("the address {twice} is given twice")));
-        }
         let secrets = match self.seed {
             Some(seed) => Secrets::from_seed(seed),
             None => Secrets::from_system()?,
         };
-        let (interfaces, queues) = take_into_use(self.devices, &self.routes)?;
-        let signal = Arc::new(StopSignal::default());
+        let devices = take_into_use(self.devices, &routes)?;
+        let (loopback, reader) = Loopback::open();
+        let (interfaces, queues): (Vec<_>, Vec<_>) =
+            devices.into_iter().map(|opened| (opened.interface, opened.queues)).unzip();
         let clock = Clock::start();
         let udp = Udp::new(secrets, &self.ephemeral_ports);
         let inner = Arc::new(Inner {
@@ -225,8 +301,8 @@ impl StackBuilder {
             secrets,
             isn: IsnGenerator::new(secrets.isn),
             ports: Mutex::new(PortAllocator::new(secrets.ports, self.ephemeral_ports)),
-            routes: Routes::new(self.routes),
-            interfaces: Interfaces::new(interfaces),
+            routes: Routes::new(routes),
+            interfaces: Interfaces::new(interfaces, loopback),
             table: Table::new(secrets, self.max_time_wait),
             listeners: Listeners::default(),
             udp,
@@ -235,55 +311,37 @@ impl StackBuilder {
             icmp_limiter: ErrorLimiter::new(self.icmp_errors.0, self.icmp_errors.1),
             fragment_ids: FragmentIds::new(secrets.fragments),
             fragments: Fragments::new(self.reassembly),
-            lifecycle: Lifecycle::new(Arc::clone(&signal)),
+            outlives_devices: self.outlive_devices,
+            lifecycle: Lifecycle::new(),
         });
-        for (interface, queue) in queues {
-            let ingress = Ingress::new(queue, interface, Arc::downgrade(&inner), Arc::clone(&signal));
-            handle.spawn(tokio::task::unconstrained(ingress));
+        reader.start(&inner);
+        for (index, queues) in queues.into_iter().enumerate() {
+            let signal = Arc::clone(&inner.interface(index).signal);
+            inner.start(index, queues, &signal);
         }
         Ok(Stack { inner })
     }
 }
 
-type Queues = Vec<(usize, Box<dyn RxQueue>)>;
-
 /// Splits the devices into their halves.
-fn take_into_use(devices: Vec<Box<dyn Device>>, routes: &RouteTable) -> io::Result<(Vec<Interface>, Queues)> {
-    let mut interfaces = Vec::new();
-    let mut queues = Queues::new();
-    for (index, device) in devices.into_iter().enumerate() {
-        if index > usize::from(u16::MAX) {
-            return Err(invalid("more devices than a stack can have"));
-        }
-        let (receivers, tx) = device.split()?;
-        let capabilities = tx.capabilities();
-        let has_v6 = routes.on_interface(index).any(|addr| addr.is_ipv6());
-        let least = if has_v6 { MIN_MTU_V6 } else { MIN_MTU_V4 };
-        if capabilities.mtu < least {
-            let text = format!("the device's MTU of {} is below the {least} that IP needs", capabilities.mtu);
-            return Err(invalid(text));
-        }
-        queues.extend(receivers.into_iter().map(|queue| (index, queue)));
-        interfaces.push(Interface::new(tx, &capabilities));
+fn take_into_use(devices: Vec<Box<dyn Device>>, routes: &RouteTable) -> io::Result<Vec<Opened>> {
+    if devices.len() > LOOPBACK {
+        return Err(invalid("more devices than a stack can have"));
     }
-    Ok((interfaces, queues))
-}
-
-fn invalid(text: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, text.into())
+    let open = |(index, device)| {
+        let opened = Opened::new(device)?;
+        check_mtu(opened.interface.mtu(), routes.has_v6(index))?;
+        Ok(opened)
+    };
+    devices.into_iter().enumerate().map(open).collect()
 }
 
 impl fmt::Debug for StackBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StackBuilder")
             .field("devices", &self.devices.len())
-            .field("addresses", &self.routes.addresses().collect::<Vec<IpAddr>>())
+            .field("addresses", &self.addresses)
+            .field("routes", &self.routes)
             .finish_non_exhaustive()
     }
 }
-
-/// The least MTU of IPv4 (RFC 791 3.2): below it not even a full header with options fits.
-const MIN_MTU_V4: usize = 68;
-
-/// The least MTU of IPv6 (RFC 8200 5).
-const MIN_MTU_V6: usize = 1280;

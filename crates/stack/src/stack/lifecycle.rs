@@ -1,15 +1,14 @@
 //! From the first packet to the last: who is running, and who waits for the end.
 
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use super::Inner;
 use crate::error::EndCause;
 use crate::lane::{Waiter, Waiters, lock, wait};
 
-/// Tells ingress loops to end. Apart from the stack's shared part, which they hold weakly.
+/// Tells the loops that read a device to end. Apart from the stack's shared part, which they hold weakly.
 #[derive(Debug, Default)]
 pub(crate) struct StopSignal {
     stopped: AtomicBool,
@@ -30,7 +29,7 @@ impl StopSignal {
         self.stopped.load(Acquire)
     }
 
-    fn raise(&self) {
+    pub(crate) fn raise(&self) {
         self.stopped.store(true, Release);
         for waker in std::mem::take(&mut *lock(&self.wakers)) {
             waker.wake();
@@ -43,6 +42,8 @@ enum Phase {
     Running,
     /// No new connections; those that there are come to their end.
     Closing,
+    /// The last device is gone: everything has ended, until there is a device again.
+    Lost,
     Stopped,
 }
 
@@ -57,38 +58,42 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     state: Mutex<State>,
-    signal: Arc<StopSignal>,
 }
 
 impl Lifecycle {
-    pub(crate) fn new(signal: Arc<StopSignal>) -> Self {
+    pub(crate) fn new() -> Self {
         let state = State { phase: Phase::Running, actors: 0, waiters: Waiters::default() };
-        Self { state: Mutex::new(state), signal }
+        Self { state: Mutex::new(state) }
     }
 
     /// An error unless the stack takes new connections.
     pub(crate) fn check_running(&self) -> io::Result<()> {
         match lock(&self.state).phase {
             Phase::Running => Ok(()),
-            Phase::Closing | Phase::Stopped => Err(EndCause::StackStopped.to_io()),
+            Phase::Closing | Phase::Lost | Phase::Stopped => Err(EndCause::StackStopped.to_io()),
         }
     }
 
-    /// Counts an actor in, if the stack takes new connections.
-    pub(crate) fn enter(&self, inner: &Arc<Inner>) -> Option<ActorGuard> {
+    /// Counts an actor in, if the stack takes new connections; [`leave`](Self::leave) counts it out.
+    pub(crate) fn enter(&self) -> bool {
         let mut state = lock(&self.state);
-        if state.phase != Phase::Running {
-            return None;
+        let runs = state.phase == Phase::Running;
+        if runs {
+            state.actors += 1;
         }
-        state.actors += 1;
-        Some(ActorGuard(Arc::clone(inner)))
+        runs
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        lock(&self.state).phase == Phase::Stopped
+        matches!(lock(&self.state).phase, Phase::Lost | Phase::Stopped)
     }
 
-    fn leave(&self) {
+    /// Whether the stack was told to end: it never runs again.
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(lock(&self.state).phase, Phase::Closing | Phase::Stopped)
+    }
+
+    pub(crate) fn leave(&self) {
         let waiters = {
             let mut state = lock(&self.state);
             state.actors -= 1;
@@ -127,27 +132,34 @@ impl Lifecycle {
     /// No new connections from here on.
     pub(crate) fn refuse(&self) {
         let mut state = lock(&self.state);
-        if state.phase == Phase::Running {
-            state.phase = Phase::Closing;
+        match state.phase {
+            Phase::Running => state.phase = Phase::Closing,
+            Phase::Lost => state.phase = Phase::Stopped,
+            Phase::Closing | Phase::Stopped => {}
         }
     }
 
-    /// Ends the ingress loops. True for the first call.
+    /// The last device is gone. True if that ends what there is.
+    pub(crate) fn lose(&self) -> bool {
+        let mut state = lock(&self.state);
+        let ends = matches!(state.phase, Phase::Running | Phase::Closing);
+        state.phase = match state.phase {
+            Phase::Running | Phase::Lost => Phase::Lost,
+            Phase::Closing | Phase::Stopped => Phase::Stopped,
+        };
+        ends
+    }
+
+    /// There is a device again.
+    pub(crate) fn revive(&self) {
+        let mut state = lock(&self.state);
+        if state.phase == Phase::Lost {
+            state.phase = Phase::Running;
+        }
+    }
+
+    /// The end, for good. True for the first call.
     pub(crate) fn stop(&self) -> bool {
-        let first = std::mem::replace(&mut lock(&self.state).phase, Phase::Stopped) != Phase::Stopped;
-        if first {
-            self.signal.raise();
-        }
-        first
-    }
-}
-
-/// Counts an actor out when it is dropped.
-#[derive(Debug)]
-pub(crate) struct ActorGuard(Arc<Inner>);
-
-impl Drop for ActorGuard {
-    fn drop(&mut self) {
-        self.0.lifecycle.leave();
+        std::mem::replace(&mut lock(&self.state).phase, Phase::Stopped) != Phase::Stopped
     }
 }

@@ -1,9 +1,11 @@
 //! The stack: what all its sockets, actors and ingress loops share, and the handle that users hold.
 
 mod builder;
+mod change;
 pub(crate) mod counters;
 mod interface;
 mod lifecycle;
+mod network;
 
 use std::fmt;
 use std::io;
@@ -19,8 +21,9 @@ use tracing::{Instrument, info, warn};
 
 pub use builder::StackBuilder;
 pub use counters::StackCounters;
-pub(crate) use interface::{Interface, InterfaceRef, Interfaces};
-pub(crate) use lifecycle::{ActorGuard, StopSignal};
+pub(crate) use interface::{Interface, LOOPBACK};
+pub(crate) use lifecycle::StopSignal;
+pub use network::DeviceLost;
 
 use crate::actor::{Actor, Shared, order};
 use crate::budget::{Budget, Change};
@@ -28,11 +31,13 @@ use crate::clock::Clock;
 use crate::demux::Table;
 use crate::fragment::{FragmentIds, Fragments};
 use crate::icmp::ErrorLimiter;
+use crate::lane::lock;
 use crate::listener::{ListenConfig, ListenerShared, Listeners};
 use crate::route::Routes;
 use crate::secrets::Secrets;
 use crate::udp::Udp;
 use counters::Counters;
+use interface::Interfaces;
 use lifecycle::Lifecycle;
 
 /// What everything in a stack shares.
@@ -57,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) icmp_limiter: ErrorLimiter,
     pub(crate) fragment_ids: FragmentIds,
     pub(crate) fragments: Fragments,
+    /// Whether sockets wait for another device when the last has died.
+    outlives_devices: bool,
     lifecycle: Lifecycle,
 }
 
@@ -77,6 +84,21 @@ impl Inner {
         self.lifecycle.check_running()
     }
 
+    /// Whether the stack has stopped, for now or for good.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lifecycle.is_stopped()
+    }
+
+    /// Counts an actor in, if the stack takes new connections.
+    fn enter(&self) -> Option<Entered<'_>> {
+        self.lifecycle.enter().then_some(Entered(self))
+    }
+
+    /// An actor has ended.
+    pub(crate) fn leave(&self) {
+        self.lifecycle.leave();
+    }
+
     /// Makes a connection and starts its actor; `None` if the tuple is taken, or the stack has stopped.
     pub(crate) fn spawn(
         self: &Arc<Self>,
@@ -85,7 +107,7 @@ impl Inner {
         config: &Arc<TcpConfig>,
         origin: Origin,
     ) -> Option<Arc<Shared>> {
-        let guard = self.lifecycle.enter(self)?;
+        let entered = self.enter()?;
         let shared = Arc::new(Shared::new(self, tuple, interface, config));
         let (syn, listener) = match origin {
             Origin::Active => {
@@ -106,6 +128,10 @@ impl Inner {
                 (Some((pending.syn, pending.iss_above())), None)
             }
         };
+        // From here on the actor counts itself out.
+        std::mem::forget(entered);
+        // Who was called answers by where the call came from.
+        let pinned = syn.is_some();
         let now = self.clock.now();
         let mut opening = Opening {
             tuple,
@@ -126,7 +152,7 @@ impl Inner {
             }
         };
         let span = tracing::debug_span!("tcp", local = %tuple.local(), remote = %tuple.remote());
-        let actor = Actor::new(connection, Arc::clone(&shared), listener, guard);
+        let actor = Actor::new(connection, Arc::clone(&shared), listener, pinned);
         if span.is_none() {
             // Nobody listens, and a span takes memory.
             self.handle.spawn(actor);
@@ -150,14 +176,12 @@ impl Inner {
         }
     }
 
-    /// The device is gone, or the stack is told to stop: every socket gets an error.
+    /// The stack is told to stop: every socket gets an error.
     pub(crate) fn stop(self: &Arc<Self>) {
         if self.lifecycle.stop() {
-            self.listeners.close_all(self);
-            self.udp.close_all();
-            for shared in self.table.actors() {
-                shared.order(order::STOP);
-            }
+            self.interfaces.stop();
+            self.end_all();
+            lock(&self.interfaces.watchers).take().wake();
         }
     }
 
@@ -181,14 +205,9 @@ impl Inner {
         }
     }
 
-    /// The interface of this index, as it is now: a device may be replaced, so it is to be used at once and not kept.
-    pub(crate) fn interface(&self, index: usize) -> InterfaceRef {
-        self.interfaces.get(index).expect("indices come from the stack itself, which takes none back")
-    }
-
     /// Whether there is an interface of this index, which somebody outside of the stack has named.
     pub(crate) fn has_interface(&self, index: usize) -> bool {
-        self.interfaces.get(index).is_some()
+        self.device(index).is_ok()
     }
 
     /// The interface for packets to `remote`, and the address that they come from.
@@ -198,9 +217,18 @@ impl Inner {
     }
 }
 
+/// Counts an actor out that was never made.
+struct Entered<'a>(&'a Inner);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.lifecycle.stop();
+        self.interfaces.stop();
     }
 }
 
@@ -261,10 +289,11 @@ impl Stack {
         self.inner.budget.used()
     }
 
-    /// What the device did so far, `index` counting in the order of [`StackBuilder::device`].
+    /// What a device did so far, `index` counting in the order of [`StackBuilder::device`] and
+    /// [`add_device`](Self::add_device); the last word of one that is gone.
     #[must_use]
     pub fn device_counters(&self, index: usize) -> Option<DeviceCounters> {
-        self.inner.interfaces.get(index).map(|interface| interface.tx.counters())
+        self.inner.interfaces.devices().get(index).map(|interface| interface.tx.counters())
     }
 
     /// Connections that have a task: all states but TIME-WAIT.

@@ -8,7 +8,7 @@ use netstack_tcp::FourTuple;
 use super::TcpStream;
 use crate::actor::{Shared, order};
 use crate::lane::{lock, wait};
-use crate::route::canonical;
+use crate::route::{canonical, is_loopback};
 use crate::stack::{Inner, Origin, Stack};
 
 impl TcpStream {
@@ -21,11 +21,11 @@ impl TcpStream {
     /// - [`TimedOut`](io::ErrorKind::TimedOut): no answer within the limit of
     ///   [`TcpConfig::syn_timeout`](crate::TcpConfig::syn_timeout);
     /// - [`HostUnreachable`](io::ErrorKind::HostUnreachable), [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable):
-    ///   an ICMP error said so;
+    ///   an ICMP error said so, or (the latter) no route leads there;
     /// - [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable): the stack has no address of this family, or no port is
     ///   free;
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput): port 0, an address that is no single host (unspecified,
-    ///   multicast, broadcast), or one of the stack's own; nothing is sent;
+    ///   multicast, broadcast); nothing is sent;
     /// - [`NetworkDown`](io::ErrorKind::NetworkDown): the stack has stopped.
     ///
     /// # Cancel safety
@@ -106,9 +106,13 @@ impl TcpStream {
             let tuple = tuple_from(port);
             inner.listeners.occupies(tuple.local()) || inner.table.contains(&tuple)
         };
+        // Only on purpose.
+        let meets_itself = |port| tuple_from(port).local() == remote;
         loop {
             let port = match local.port() {
-                0 => lock(&inner.ports).pick(local.ip(), remote, in_use).ok_or_else(|| {
+                0 => lock(&inner.ports)
+                    .pick(local.ip(), remote, |port| meets_itself(port) || in_use(port))
+                    .ok_or_else(|| {
                     let text = format!("every ephemeral port is in use for connections to {remote}");
                     io::Error::new(io::ErrorKind::AddrNotAvailable, text)
                 })?,
@@ -141,8 +145,6 @@ fn check_remote(inner: &Inner, remote: SocketAddr) -> io::Result<()> {
         "port 0 is not a destination"
     } else if ip.is_unspecified() || inner.routes.is_group(ip) {
         "a TCP connection needs the address of a single host"
-    } else if inner.routes.is_own(ip) || ip.is_loopback() {
-        "the stack has no loopback: the destination is one of its own addresses"
     } else {
         return Ok(());
     };
@@ -155,13 +157,7 @@ fn choose_local(
     local: Option<SocketAddr>,
     remote: SocketAddr,
 ) -> io::Result<(usize, SocketAddr)> {
-    let any = || {
-        inner.source_for(remote).ok_or_else(|| {
-            let family = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
-            let text = format!("the stack has no {family} address to reach {remote} from");
-            io::Error::new(io::ErrorKind::AddrNotAvailable, text)
-        })
-    };
+    let any = || inner.source_for(remote).ok_or_else(|| unreachable(inner, remote.ip()));
     let Some(local) = local else { return any() };
     if local.is_ipv4() != remote.is_ipv4() {
         let text = format!("{local} and {remote} are of different families");
@@ -171,16 +167,30 @@ fn choose_local(
         let (interface, chosen) = any()?;
         return Ok((interface, SocketAddr::new(chosen.ip(), local.port())));
     }
-    own_interface(inner, local.ip(), remote).map(|interface| (interface, local))
+    let (ip, table) = (local.ip(), inner.routes.table());
+    if !table.may_bind(ip) {
+        let text = format!("{ip} is not an address of this stack");
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
+    }
+    if is_loopback(ip) && !table.is_local(remote.ip()) {
+        let text =
+            format!("{ip} reaches the stack itself alone, not {remote}; bind to an address of a device");
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
+    }
+    let interface = table.interface_from(ip, remote.ip()).ok_or_else(|| unreachable(inner, remote.ip()))?;
+    Ok((interface, local))
 }
 
-fn own_interface(inner: &Inner, ip: IpAddr, remote: SocketAddr) -> io::Result<usize> {
-    if let Some(interface) = inner.routes.interface_of(ip) {
-        return Ok(interface);
+/// Why there is no way to `remote`.
+fn unreachable(inner: &Inner, remote: IpAddr) -> io::Error {
+    let family = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
+    if inner.routes.table().has_family(remote) {
+        let text =
+            format!("no route over a device that is up leads to {remote}: add one with `Stack::add_route`");
+        return io::Error::new(io::ErrorKind::NetworkUnreachable, text);
     }
-    if inner.routes.may_bind(ip) {
-        return Ok(inner.source_for(remote).map_or(0, |(interface, _)| interface));
-    }
-    let text = format!("{ip} is not an address of this stack");
-    Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text))
+    let text = format!(
+        "the stack has no {family} address to reach {remote} from: add one with `Stack::add_address`"
+    );
+    io::Error::new(io::ErrorKind::AddrNotAvailable, text)
 }

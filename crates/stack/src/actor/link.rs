@@ -1,0 +1,33 @@
+//! Where a connection's packets leave by, when that changes.
+
+use std::sync::Arc;
+use std::sync::atomic::{Ordering::SeqCst, fence};
+
+use super::Actor;
+
+impl Actor {
+    /// Follows a change of the network: another interface, another device in its place, another MTU.
+    pub(super) fn follow_network(&mut self) {
+        let inner = &self.shared.inner;
+        let generation = inner.generation();
+        if generation == self.generation {
+            return;
+        }
+        let (index, interface) = inner.way_out(&self.shared.tuple, self.shared.interface(), self.pinned);
+        self.generation = generation;
+        self.shared.set_interface(index);
+        if !Arc::ptr_eq(&interface, &self.interface) {
+            self.leave_queue();
+            self.interface = interface;
+        }
+    }
+
+    /// Says that we stand in the device's queue of senders. False if the network has changed meanwhile, and whoever changed
+    /// it may have missed us.
+    pub(super) fn may_wait(&self) -> bool {
+        self.shared.set_waits_for_device(true);
+        // Beside the one in `Inner::change_routes`: we see its change, or it sees that we wait.
+        fence(SeqCst);
+        self.shared.inner.generation() == self.generation
+    }
+}
