@@ -94,6 +94,10 @@ impl TxQueue for Sender {
         self.queue.leave(turn);
     }
 
+    fn close(&self) {
+        self.queue.close();
+    }
+
     fn counters(&self) -> DeviceCounters {
         self.queue.counters()
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_netstack::TcpConfig;
 
 use crate::world::{CaseResult, World};
-use crate::{close, connect, ecn, hostile, icmp, lossy, many, postgres, reset, transfer, udp};
+use crate::{change, close, connect, ecn, hostile, icmp, lossy, many, postgres, reset, transfer, udp};
 
 /// The kind of Tokio runtime that the stack runs on.
 #[derive(Clone, Copy, Debug)]
@@ -163,6 +163,10 @@ cases! {
     "hostile::garbage::v6": hostile::garbage, CurrentThread, V6, Offload, 45;
     "hostile::link_down::v4::plain": hostile::link_down, MultiThread, V4, Plain, 45;
     "hostile::link_down::v4::offload": hostile::link_down, CurrentThread, V4, Offload, 45;
+    "change::device_replaced::v4": change::device_replaced, MultiThread, V4, Plain, 45;
+    "change::device_replaced::v6": change::device_replaced, CurrentThread, V6, Offload, 45;
+    "change::mtu::v4": change::mtu, CurrentThread, V4, Offload, 45;
+    "change::mtu::v6": change::mtu, MultiThread, V6, Plain, 45;
     "hostile::device_removed::v4": hostile::device_removed, MultiThread, V4, Plain, 10;
     "hostile::device_removed::v6": hostile::device_removed, CurrentThread, V6, Offload, 10;
 }

@@ -108,14 +108,16 @@ pub(crate) async fn device_removed(world: Arc<World>) -> CaseResult {
     Ok(())
 }
 
+/// A change of the device on the kernel's side.
 #[derive(Clone, Copy, Debug)]
-enum Change {
+pub(crate) enum Change {
     Down,
     Up,
+    Mtu(u32),
     Remove,
 }
 
-async fn change_link(change: Change) -> Result<(), Failure> {
+pub(crate) async fn change_link(change: Change) -> Result<(), Failure> {
     let (connection, handle, _) = rtnetlink::new_connection()?;
     let task = tokio::spawn(connection);
     let index = if_nametoindex(DEVICE)?;
@@ -123,6 +125,7 @@ async fn change_link(change: Change) -> Result<(), Failure> {
     let result = match change {
         Change::Down => handle.link().set(link.down().build()).execute().await,
         Change::Up => handle.link().set(link.up().build()).execute().await,
+        Change::Mtu(mtu) => handle.link().set(link.mtu(mtu).build()).execute().await,
         Change::Remove => handle.link().del(index).execute().await,
     };
     task.abort();
@@ -130,7 +133,7 @@ async fn change_link(change: Change) -> Result<(), Failure> {
 }
 
 /// Both ways at once, to the end of both streams.
-async fn exchange(world: &World, kernel: tokio::net::TcpStream, stack: TcpStream) -> CaseResult {
+pub(crate) async fn exchange(world: &World, kernel: tokio::net::TcpStream, stack: TcpStream) -> CaseResult {
     let client = world.on_kernel(async move {
         let (mut reader, mut writer) = kernel.into_split();
         let sending = async {

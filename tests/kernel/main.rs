@@ -8,6 +8,7 @@
 
 mod bytes;
 mod cases;
+mod change;
 mod close;
 mod connect;
 mod ecn;

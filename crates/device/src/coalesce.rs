@@ -152,6 +152,10 @@ impl TxQueue for CoalescingTx {
         self.inner.leave(turn);
     }
 
+    fn close(&self) {
+        self.inner.close();
+    }
+
     fn counters(&self) -> DeviceCounters {
         self.inner.counters()
     }

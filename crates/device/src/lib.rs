@@ -129,6 +129,10 @@
 //!         self.0.waiters.leave(turn);
 //!     }
 //!
+//!     fn close(&self) {
+//!         self.0.waiters.close();
+//!     }
+//!
 //!     fn counters(&self) -> DeviceCounters {
 //!         DeviceCounters::default() // count, in a real one
 //!     }

@@ -198,6 +198,10 @@ impl TxQueue for MemoryTx {
         self.wire.waiters.leave(turn);
     }
 
+    fn close(&self) {
+        self.wire.waiters.close();
+    }
+
     fn counters(&self) -> DeviceCounters {
         self.counters.snapshot()
     }

@@ -130,6 +130,10 @@ impl TxQueue for TeeTx {
         self.inner.leave(turn);
     }
 
+    fn close(&self) {
+        self.inner.close();
+    }
+
     fn counters(&self) -> DeviceCounters {
         let mut counters = self.inner.counters();
         counters.capture_lost += self.recorder.lost();

@@ -80,6 +80,11 @@ pub trait TxQueue: Send + Sync + fmt::Debug {
     /// Gives the place up, and hands a slot held on to the next. Call it when a sender goes away.
     fn leave(&self, turn: &mut Turn);
 
+    /// The stack lets go of the device, which another takes the place of: whoever waits for a slot is woken, and nothing is
+    /// sent any more. A device with a FIFO passes it on to [`Waiters::close`](crate::Waiters::close); by default nothing
+    /// happens.
+    fn close(&self) {}
+
     /// What happened so far, in both directions.
     fn counters(&self) -> DeviceCounters;
 }

@@ -128,6 +128,10 @@ impl TxQueue for Loopback {
         self.waiters.leave(turn);
     }
 
+    fn close(&self) {
+        self.waiters.close();
+    }
+
     fn counters(&self) -> DeviceCounters {
         lock(&self.queue).counters
     }

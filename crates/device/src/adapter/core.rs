@@ -138,6 +138,10 @@ impl TxQueue for AdapterTx {
         self.0.waiters.leave(turn);
     }
 
+    fn close(&self) {
+        self.0.waiters.close();
+    }
+
     fn counters(&self) -> DeviceCounters {
         self.0.counters.snapshot()
     }

@@ -39,6 +39,31 @@ async fn conforms_with_several_queues() {
     conformance(make(NONE.with_queues(3), NONE.with_queues(2))).await;
 }
 
+/// A device that is let go wakes those who wait for a slot, and takes nothing more; what it has taken arrives.
+#[tokio::test(start_paused = true)]
+async fn closing_wakes_those_who_wait() {
+    let (a, b) = pair_with_depth(NONE, NONE, 1);
+    let (_rx_a, tx) = Box::new(a).split().unwrap();
+    let (mut rx, _tx_b) = Box::new(b).split().unwrap();
+    let send = |turn: &mut Turn| {
+        let (mut head, payload) = packet::datagram(1, 100);
+        tx.try_send(TxFrame { head: &mut head, payload: &[payload], meta: Meta::default(), flow: 0 }, turn)
+    };
+    let mut turn = Turn::new();
+    send(&mut turn).unwrap();
+    assert!(matches!(send(&mut turn), Err(SendError::Full)));
+    let waiting = std::future::poll_fn(|cx| tx.poll_ready(cx, &mut turn));
+    let closing = async {
+        tokio::task::yield_now().await;
+        tx.close();
+    };
+    tokio::join!(waiting, closing);
+    assert!(matches!(send(&mut turn), Err(SendError::Closed(_))));
+    let mut batch = RxBatch::new();
+    std::future::poll_fn(|cx| rx[0].poll_recv(cx, &mut batch)).await.unwrap();
+    assert_eq!(batch.len(), 1);
+}
+
 /// Sends `flows` and tells the serial numbers that each of three queues gives.
 async fn spread(steering: Steering, flows: &[u32]) -> Vec<Vec<u64>> {
     let (a, b) = pair_with_steering(NONE, NONE.with_queues(3), 64, steering);

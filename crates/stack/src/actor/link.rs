@@ -20,6 +20,9 @@ impl Actor {
             self.leave_queue();
             self.interface = interface;
         }
+        if self.interface.is_up() {
+            self.connection.set_link_mtu(self.interface.mtu().min(usize::from(u16::MAX)) as u16);
+        }
     }
 
     /// Says that we stand in the device's queue of senders. False if the network has changed meanwhile, and whoever changed

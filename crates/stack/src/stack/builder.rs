@@ -94,9 +94,9 @@ impl StackBuilder {
 
     /// Adds an address with its network's prefix to the device given last.
     ///
-    /// Packets to the network leave by the device. Which address they start from follows RFC 6724: for IPv4 one of the
-    /// destination's network, else one of the device, else the first that was given; for IPv6 by scope, device, label and
-    /// the longest common prefix.
+    /// Packets to the network leave by the device. Which address they start from follows RFC 6724: one of sufficient scope,
+    /// of the device that they leave by, of the destination's label and, for IPv6, of the longest common prefix, for IPv4
+    /// of the destination's network; else the one that was given first.
     ///
     /// Packets to an address of the stack itself, to 127.0.0.0/8 and to ::1 reach no device: they come back to the
     /// stack. From a device such sources, and loopback destinations, are not accepted.

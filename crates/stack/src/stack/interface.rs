@@ -176,12 +176,13 @@ impl Change<'_> {
         index
     }
 
-    /// Puts an interface in the place of another, and ends what reads that one's device.
+    /// Puts an interface in the place of another, and ends what reads that one's device and what waits for it.
     pub(super) fn replace(&self, index: usize, interface: Interface) {
         let mut devices = Vec::clone(&self.interfaces.devices());
         let before = std::mem::replace(&mut devices[index], Arc::new(interface));
         self.interfaces.devices.store(Arc::new(devices));
         before.signal.raise();
+        before.tx.close();
     }
 }
 

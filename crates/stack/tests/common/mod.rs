@@ -119,8 +119,13 @@ pub fn raw_pair_on(
     depth: usize,
     make: impl FnOnce(MemoryDevice) -> Stack,
 ) -> (Stack, Raw) {
+    let (device, raw) = raw_device(caps, depth);
+    (make(device), raw)
+}
+
+/// A device with room for `depth` frames in each direction, and the raw peer at its other end.
+pub fn raw_device(caps: Capabilities, depth: usize) -> (MemoryDevice, Raw) {
     let (a, b) = device::memory::pair_with_depth(caps.clone(), caps, depth);
-    let stack = make(a);
     let (mut rx, tx) = Box::new(b).split().unwrap();
     let raw = Raw {
         rx: rx.remove(0),
@@ -133,7 +138,7 @@ pub fn raw_pair_on(
         ack: SeqNum(0),
         window: 65535,
     };
-    (stack, raw)
+    (a, raw)
 }
 
 impl Raw {
@@ -182,6 +187,14 @@ impl Raw {
     /// The next packet within `limit`.
     pub async fn packet_within(&mut self, limit: Duration) -> Option<Bytes> {
         tokio::time::timeout(limit, self.packet()).await.ok()
+    }
+
+    /// What the device died of, within `limit`; `None` if something came, or nothing.
+    pub async fn rx_error(&mut self, limit: Duration) -> Option<std::io::Error> {
+        let read = std::future::poll_fn(|cx| self.rx.poll_recv(cx, &mut self.batch));
+        let read = tokio::time::timeout(limit, read).await.ok()?;
+        self.batch.clear();
+        read.err()
     }
 
     /// The next TCP segment. Fails when none comes, where paused time would else stand still for ever.

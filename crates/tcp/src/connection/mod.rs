@@ -129,11 +129,16 @@ pub struct Connection {
 
 const _: () = assert!(size_of::<Connection>() <= 840, "small connections are a promise of the stack");
 
+/// Octets of text and TCP options that a packet of `mtu` octets has room for (MUST-16), no more than is configured.
+fn link_mss(tuple: &FourTuple, config: &TcpConfig, mtu: u16) -> u16 {
+    let room = (usize::from(mtu).max(68) - tuple.ip_header_len().min(40) - 20) as u16;
+    room.min(config.mss).max(1)
+}
+
 impl Connection {
     fn new(now: Instant, opening: Opening, config: Arc<TcpConfig>, state: State) -> Self {
         let Opening { tuple, iss, ts_offset, mtu } = opening;
-        let path_mss = (usize::from(mtu).max(68) - tuple.ip_header_len().min(40) - 20) as u16;
-        let path_mss = path_mss.min(config.mss).max(1);
+        let path_mss = link_mss(&tuple, &config, mtu);
         let agreed = Negotiated::offer(&config, &tuple);
         Self {
             tuple,
@@ -309,6 +314,13 @@ impl Connection {
             }
             _ => {}
         }
+    }
+
+    /// The device's MTU has changed: segments from now on fit it, those that are sent again too. What was announced to the
+    /// peer stays.
+    pub fn set_link_mtu(&mut self, mtu: u16) {
+        self.path_mss = link_mss(&self.tuple, &self.config, mtu);
+        self.snd.set_mss(&self.agreed, self.path_mss);
     }
 
     /// Sets the differentiated services code point, 0 to 63 (MUST-48, SHLD-21).
