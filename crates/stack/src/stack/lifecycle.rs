@@ -132,22 +132,19 @@ impl Lifecycle {
     /// No new connections from here on.
     pub(crate) fn refuse(&self) {
         let mut state = lock(&self.state);
-        match state.phase {
-            Phase::Running => state.phase = Phase::Closing,
-            Phase::Lost => state.phase = Phase::Stopped,
-            Phase::Closing | Phase::Stopped => {}
+        if matches!(state.phase, Phase::Running | Phase::Lost) {
+            state.phase = Phase::Closing;
         }
     }
 
     /// The last device is gone. True if that ends what there is.
     pub(crate) fn lose(&self) -> bool {
         let mut state = lock(&self.state);
-        let ends = matches!(state.phase, Phase::Running | Phase::Closing);
-        state.phase = match state.phase {
-            Phase::Running | Phase::Lost => Phase::Lost,
-            Phase::Closing | Phase::Stopped => Phase::Stopped,
-        };
-        ends
+        if state.phase == Phase::Running {
+            state.phase = Phase::Lost;
+            return true;
+        }
+        state.phase == Phase::Closing
     }
 
     /// There is a device again.
