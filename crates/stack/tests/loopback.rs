@@ -12,7 +12,7 @@ use common::*;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
-use tokio_netstack::{Stack, TcpListener, TcpStream};
+use tokio_netstack::{Stack, TcpListener, TcpStream, UdpSocket};
 
 const TICK: Duration = Duration::from_millis(2);
 
@@ -159,6 +159,37 @@ async fn a_closed_port_refuses() {
         let error = timeout(TICK, connect).await.expect("at once").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{remote}");
     }
+}
+
+/// Datagrams within the stack: small and as large as they can be, to itself too, and refused where nobody listens.
+#[tokio::test(start_paused = true)]
+async fn datagrams_stay_inside() {
+    let (stack, mut raw) = raw_pair();
+    for ip in [SERVER, "127.0.0.1", "2001:db8::1", "::1"] {
+        let server = UdpSocket::bind(&stack, addr(ip, PORT)).await.unwrap();
+        let client = UdpSocket::bind(&stack, addr(ip, 0)).await.unwrap();
+        let from = client.local_addr().unwrap();
+        let mut got = vec![0; 65_535];
+        for len in [1, 1400, 65_487] {
+            let data = pattern(len);
+            client.send_to(&data, addr(ip, PORT)).await.unwrap();
+            let (len, peer) = timeout(TICK, server.recv_from(&mut got)).await.unwrap().unwrap();
+            assert!((&got[..len], peer) == (&data[..], from), "{} octets to {ip}", data.len());
+        }
+        client.send_to(b"to myself", from).await.unwrap();
+        let (len, peer) = timeout(TICK, client.recv_from(&mut got)).await.unwrap().unwrap();
+        assert_eq!((&got[..len], peer), (&b"to myself"[..], from));
+        drop(server);
+        client.connect(addr(ip, PORT)).await.unwrap();
+        client.send(b"nobody").await.unwrap();
+        let error = timeout(TICK, client.recv(&mut got)).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{ip}");
+    }
+    // A loopback address leaves in no datagram.
+    let inside = UdpSocket::bind(&stack, addr("127.0.0.1", 0)).await.unwrap();
+    let error = inside.send_to(b"out", addr(CLIENT, 80)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NetworkUnreachable, "{error}");
+    raw.silence(TICK).await;
 }
 
 /// A loopback address reaches nobody else.

@@ -43,6 +43,21 @@ impl Routes {
         Ok(())
     }
 
+    /// See [`RouteTable::interface_of`].
+    pub(crate) fn interface_of(&self, addr: IpAddr) -> Option<usize> {
+        self.table().interface_of(addr)
+    }
+
+    /// See [`RouteTable::interface_from`].
+    pub(crate) fn interface_from(&self, local: IpAddr, remote: IpAddr) -> Option<usize> {
+        self.table().interface_from(local, remote)
+    }
+
+    /// See [`RouteTable::may_send_from`].
+    pub(crate) fn may_send_from(&self, addr: IpAddr) -> bool {
+        self.table().may_send_from(addr)
+    }
+
     /// See [`RouteTable::may_bind`].
     pub(crate) fn may_bind(&self, addr: IpAddr) -> bool {
         self.table().may_bind(addr)

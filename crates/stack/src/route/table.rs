@@ -248,10 +248,14 @@ impl RouteTable {
     /// The interface for packets from `local` to `remote`.
     ///
     /// That of the local address is preferred: who binds to an address means its device. Only where no route over it leads
-    /// to the destination, and another that is more than a default route does, it is the other's.
+    /// to the destination, and another that is more than a default route does, it is the other's. None leads
+    /// from a loopback address out of the stack.
     pub(crate) fn interface_from(&self, local: IpAddr, remote: IpAddr) -> Option<usize> {
         if self.is_local(remote) {
             return Some(LOOPBACK);
+        }
+        if is_loopback(local) {
+            return None;
         }
         let (len, best) = self.lookup.find(remote, |_| true)?;
         let home = self.interface_of(local).filter(|home| !self.down.contains(home));

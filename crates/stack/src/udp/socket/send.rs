@@ -228,13 +228,16 @@ impl UdpSocket {
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
         }
         let own = || Some(bound).filter(|bound| !bound.is_unspecified() && !bound.is_multicast());
-        let routed = routes.source_for(ip);
-        match (chosen.or_else(own), routed) {
-            (Some(source), _) => {
-                let interface =
-                    routes.interface_of(source).or_else(|| routed.map(|(interface, _)| interface));
-                Ok((interface.unwrap_or(0), source))
-            }
+        let unreachable = "no route leads there; `Stack::add_route` adds one";
+        match (chosen.or_else(own), routes.source_for(ip)) {
+            (Some(source), _) => match routes.interface_from(source, ip) {
+                Some(interface) if routes.may_send_from(source) => Ok((interface, source)),
+                Some(_) => refuse(
+                    io::ErrorKind::AddrNotAvailable,
+                    "the stack has lost the address that it is bound to",
+                ),
+                None => refuse(io::ErrorKind::NetworkUnreachable, unreachable),
+            },
             (None, Some(path)) => Ok(path),
             (None, None) => refuse(io::ErrorKind::AddrNotAvailable, "the stack has no address of its family"),
         }
