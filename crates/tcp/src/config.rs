@@ -61,6 +61,9 @@ pub struct TcpConfig {
     pub(crate) sack: bool,
     pub(crate) window_scaling: bool,
     pub(crate) mss: u16,
+    pub(crate) path_mtu_discovery: bool,
+    pub(crate) mtu_probing: bool,
+    pub(crate) mtu_raise: Duration,
     pub(crate) dscp: u8,
     pub(crate) hop_limit: u8,
     pub(crate) challenge_acks: u8,
@@ -93,6 +96,9 @@ impl Default for TcpConfig {
             sack: true,
             window_scaling: true,
             mss: u16::MAX,
+            path_mtu_discovery: true,
+            mtu_probing: true,
+            mtu_raise: Duration::from_secs(600),
             dscp: 0,
             hop_limit: 64,
             challenge_acks: 10,
@@ -237,9 +243,38 @@ impl TcpConfig {
         self
     }
 
-    /// An upper bound on the MSS that is announced and used. Default: what the device's MTU allows.
+    /// An upper bound on the MSS that is announced and used, both ways: the clamp for a path that is known to be narrow.
+    /// Default: what the device's MTU allows.
     pub fn mss(&mut self, octets: u16) -> &mut Self {
         self.mss = octets;
+        self
+    }
+
+    /// Whether reports of routers that a packet was too big are heeded (RFC 1191, RFC 8201). Default: yes.
+    ///
+    /// A report counts only if it quotes the first octet of a segment in flight (RFC 5927 7.2). The segments on the way are
+    /// then cut anew and sent again at once, which is no sign of congestion. Every packet forbids fragmentation, whatever
+    /// this says.
+    pub fn path_mtu_discovery(&mut self, on: bool) -> &mut Self {
+        self.path_mtu_discovery = on;
+        self
+    }
+
+    /// Whether the path is probed (RFC 4821, RFC 8899). Default: yes.
+    ///
+    /// When a large segment was sent three times in vain, the path may swallow such without a word: packets shrink to 1200
+    /// octets, and after three more timeouts to 576 (1280 with IPv6). From there, and from what a router has reported, single
+    /// larger segments with data of the stream find the way back, step by step; that needs SACK. A size is given up after
+    /// three such probes, 15 s apart.
+    pub fn mtu_probing(&mut self, on: bool) -> &mut Self {
+        self.mtu_probing = on;
+        self
+    }
+
+    /// How long after a decrease of the path's MTU, or after a search without success, a larger size is tried. At least five
+    /// minutes (R1191-5, R8201-4); default ten.
+    pub fn mtu_raise_interval(&mut self, interval: Duration) -> &mut Self {
+        self.mtu_raise = interval.max(Duration::from_secs(300));
         self
     }
 

@@ -18,6 +18,8 @@ pub enum RecoveryState {
     Recovery,
     /// The retransmission timer fired, and what was outstanding then is not acknowledged.
     Loss,
+    /// Segments that the path is too narrow for are sent again, smaller (RFC 1191, RFC 4821).
+    Resizing,
 }
 
 /// A snapshot of one connection.
@@ -40,6 +42,8 @@ pub struct TcpInfo {
     pub rcv_wscale: u8,
     /// Payload octets of a full segment as it is sent now.
     pub mss: u32,
+    /// Octets of an IP packet that the path is taken to carry (RFC 1191, RFC 8201, RFC 4821).
+    pub path_mtu: u16,
     /// Congestion window, octets.
     pub cwnd: u32,
     /// Slow-start threshold, octets; `None` before the first loss.
@@ -144,6 +148,12 @@ pub struct TcpStats {
     pub ce_reported: u32,
     /// Times the window was reduced for the sake of such marks.
     pub ecn_reductions: u32,
+    /// Times that the path turned out to take less than it was taken to.
+    pub path_mtu_reductions: u32,
+    /// Probes of a larger path MTU sent (RFC 4821).
+    pub mtu_probes: u32,
+    /// Of those, lost or refused by a router.
+    pub mtu_probes_lost: u32,
     /// Segments not acceptable by their sequence or acknowledgment number.
     pub unacceptable: u32,
 }

@@ -48,6 +48,20 @@ impl Instant {
     }
 }
 
+/// A span that may last for ever, in one word.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience(u64);
+
+impl Patience {
+    pub(crate) fn new(limit: Option<Duration>) -> Self {
+        Self(limit.map_or(u64::MAX, |limit| u64::try_from(limit.as_nanos()).unwrap_or(LATEST)))
+    }
+
+    pub(crate) fn limit(self) -> Option<Duration> {
+        (self.0 != u64::MAX).then(|| Duration::from_nanos(self.0))
+    }
+}
+
 impl Add<Duration> for Instant {
     type Output = Self;
 

@@ -62,6 +62,10 @@ impl Algorithm {
         each!(self, controller => controller.start(mss, handshake_loss));
     }
 
+    pub(crate) fn set_mss(&mut self, mss: u32) {
+        each!(self, controller => controller.set_mss(mss));
+    }
+
     pub(crate) fn on_ack(&mut self, ack: &Ack) {
         each!(self, controller => controller.on_ack(ack));
     }

@@ -9,7 +9,9 @@ use core::time::Duration;
 use curve::Epoch;
 
 use super::hystart::{Growth, HyStart};
-use super::{Ack, Congestion, Controller, Signal, initial_window, window_after_recovery, window_unused};
+use super::{
+    Ack, Congestion, Controller, Signal, initial_window, window_after_recovery, window_for_mss, window_unused,
+};
 use crate::time::Instant;
 
 /// What one ACK may add in slow start, in segments: the limit of RFC 9406 4.3 for senders that do not pace, which keeps a
@@ -143,6 +145,13 @@ impl Controller for Cubic {
     fn start(&mut self, mss: u32, handshake_loss: bool) {
         self.mss = mss;
         self.cwnd = initial_window(mss, handshake_loss);
+    }
+
+    fn set_mss(&mut self, mss: u32) {
+        if self.ssthresh == u32::MAX {
+            self.cwnd = window_for_mss(self.cwnd, self.mss, mss);
+        }
+        self.mss = mss;
     }
 
     fn inherit(&mut self, cwnd: u32, ssthresh: u32) {

@@ -74,14 +74,19 @@ pub trait Controller: fmt::Debug + Send {
     /// A word for the figures of a connection: `cubic`.
     fn name(&self) -> &'static str;
 
-    /// The connection is open, with `mss` octets in a full segment, or `mss` has changed. `handshake_loss` says that a SYN
-    /// was lost (R5681-2).
+    /// The connection is open, with `mss` octets in a full segment. `handshake_loss` says that a SYN was lost (R5681-2).
     fn start(&mut self, mss: u32, handshake_loss: bool);
 
     /// The round trip is known before the first ACK of data: from the handshake, or, where this controller takes over from
     /// another, from what was measured so far. Called after [`start`](Self::start).
     fn on_known_rtt(&mut self, srtt: Duration) {
         let _ = srtt;
+    }
+
+    /// A full segment has `mss` octets from now on, for the path takes more or less than it was taken to. The window in
+    /// octets stays (R8899-4), but in the first flights, whose window is a number of segments (R5681-18).
+    fn set_mss(&mut self, mss: u32) {
+        let _ = mss;
     }
 
     /// In the middle of a connection this controller takes over from another, which had this window and threshold. Called
@@ -154,6 +159,15 @@ pub trait Controller: fmt::Debug + Send {
 /// The initial window of RFC 6928 2, or one segment after a lost SYN (RFC 5681 3.1).
 pub(crate) fn initial_window(mss: u32, handshake_loss: bool) -> u32 {
     if handshake_loss { mss } else { (10 * mss).min((2 * mss).max(14_600)) }
+}
+
+/// The window `cwnd` once a full segment has `new` octets instead of `old` (R5681-18).
+fn window_for_mss(cwnd: u32, old: u32, new: u32) -> u32 {
+    if new >= old || cwnd > 2 * initial_window(old, false) {
+        return cwnd;
+    }
+    let scaled = u64::from(cwnd) * u64::from(new) / u64::from(old);
+    (scaled as u32).max(new)
 }
 
 /// The window after recovery (R5681-14): the threshold, but where little is in flight no more than what may leave at once

@@ -1,6 +1,8 @@
 //! NewReno (RFC 5681, RFC 6582).
 
-use super::{Ack, Congestion, Controller, Signal, initial_window, window_after_recovery, window_unused};
+use super::{
+    Ack, Congestion, Controller, Signal, initial_window, window_after_recovery, window_for_mss, window_unused,
+};
 use crate::time::Instant;
 
 /// Slow start and congestion avoidance with a halving per loss.
@@ -39,6 +41,13 @@ impl Controller for NewReno {
     fn start(&mut self, mss: u32, handshake_loss: bool) {
         self.mss = mss;
         self.cwnd = initial_window(mss, handshake_loss);
+    }
+
+    fn set_mss(&mut self, mss: u32) {
+        if self.ssthresh == u32::MAX {
+            self.cwnd = window_for_mss(self.cwnd, self.mss, mss);
+        }
+        self.mss = mss;
     }
 
     fn inherit(&mut self, cwnd: u32, ssthresh: u32) {

@@ -143,6 +143,7 @@ impl Connection {
             snd_wscale: self.agreed.snd_shift,
             rcv_wscale: self.agreed.rcv_shift,
             mss: self.full_segment(),
+            path_mtu: self.path_mtu(),
             cwnd: self.snd.cwnd(),
             ssthresh: (ssthresh != u32::MAX).then_some(ssthresh),
             controller: self.snd.congestion.name(),

@@ -39,7 +39,7 @@ impl Connection {
     fn take_syn(&mut self, now: Instant, syn: &SynRecord) {
         self.agreed.agree(syn);
         self.rcv.start(syn.irs);
-        self.snd.set_mss(&self.agreed, self.path_mss);
+        self.fit_segments();
         self.snd.wnd = u32::from(syn.window);
         self.snd.wnd_max = self.snd.wnd;
         self.snd.wl1 = syn.irs;

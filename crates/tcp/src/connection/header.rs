@@ -24,8 +24,7 @@ impl Connection {
     }
 
     pub(super) fn transmit(&mut self, header: TcpHeader, len: u32) -> Transmit {
-        let full = self.full_segment();
-        self.stats.segments_sent += if len <= full { 1 } else { u64::from(len.div_ceil(full)) };
+        self.stats.segments_sent += 1;
         Transmit {
             header,
             payload_len: len as usize,
@@ -47,18 +46,23 @@ impl Connection {
     /// The options of a segment that carries an ACK.
     pub(super) fn options(&mut self, now: Instant) -> TcpOptions {
         let mut options = TcpOptions { timestamps: self.timestamps(now), ..TcpOptions::default() };
-        if self.agreed.sack && self.rcv.has_sack_blocks() {
-            let room = if options.timestamps.is_some() { 3 } else { 4 };
-            options.sack = self.rcv.take_sack_blocks(room);
+        if self.agreed.sack && self.rcv.has_sack_blocks() && self.sack_room() > 0 {
+            options.sack = self.rcv.take_sack_blocks(self.sack_room());
         }
         options
+    }
+
+    /// SACK blocks beside timestamps, on a path that is narrow beyond measure as well.
+    fn sack_room(&self) -> usize {
+        let (most, timestamps) = if self.agreed.timestamps { (3, 12) } else { (4, 0) };
+        (usize::from(self.snd.mss).saturating_sub(timestamps + 4 + 8) / 8).min(most)
     }
 
     /// What [`options`](Self::options) will occupy at most, so that text beside it keeps within the MTU.
     pub(super) fn options_len(&self) -> usize {
         let timestamps = if self.agreed.timestamps { 12 } else { 0 };
-        let sack = if self.agreed.sack && self.rcv.has_sack_blocks() {
-            4 + 8 * if timestamps > 0 { 3 } else { 4 }
+        let sack = if self.agreed.sack && self.rcv.has_sack_blocks() && self.sack_room() > 0 {
+            4 + 8 * self.sack_room()
         } else {
             0
         };

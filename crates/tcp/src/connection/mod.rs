@@ -8,6 +8,7 @@ mod getters;
 mod handshake;
 mod header;
 mod output;
+mod path_mtu;
 mod recovery;
 mod timeout;
 mod tuning;
@@ -27,7 +28,7 @@ use crate::negotiate::Negotiated;
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
 use crate::state::{CloseReason, IcmpNotice, State};
-use crate::time::Instant;
+use crate::time::{Instant, Patience};
 use crate::timer::{Timer, TimerTable};
 use crate::tuple::FourTuple;
 use counters::Counters;
@@ -120,7 +121,7 @@ pub struct Connection {
     keepalive_due: bool,
     keepalive_probes: u8,
     last_received: Instant,
-    user_timeout: Option<Duration>,
+    user_timeout: Patience,
     soft_error: Option<IcmpNotice>,
     dscp: u8,
     hop_limit: u8,
@@ -163,7 +164,7 @@ impl Connection {
             keepalive_due: false,
             keepalive_probes: 0,
             last_received: now,
-            user_timeout: config.user_timeout,
+            user_timeout: Patience::new(config.user_timeout),
             soft_error: None,
             dscp: config.dscp,
             hop_limit: config.hop_limit,
@@ -299,7 +300,7 @@ impl Connection {
     /// Sets R2 for this connection (MUST-21); `None` is for ever. It counts from the last progress on, so that a silence that
     /// lasts already may end at once.
     pub fn set_user_timeout(&mut self, limit: Option<Duration>) {
-        let old = core::mem::replace(&mut self.user_timeout, limit);
+        let old = core::mem::replace(&mut self.user_timeout, Patience::new(limit)).limit();
         if self.orphaned || !self.state.is_synchronized() {
             // The close and the handshake have limits of their own.
             return;

@@ -28,6 +28,8 @@ enum Kind {
     New,
     /// What was sent before, up to this end: whole segments, of which the peer's window may cut the last.
     Again(SeqNum),
+    /// The same, as one packet of this many octets: more than the path is known to take (R4821-2).
+    MtuProbe(u16),
     /// Beyond the peer's window, to see whether that has opened; not in flight.
     WindowProbe,
 }
@@ -129,6 +131,9 @@ impl Connection {
                 self.snd.rate.set_app_limited(pipe);
             }
             return None;
+        }
+        if self.snd.has_holes() || tail {
+            self.refit(now);
         }
         // The blocks are taken only once a segment really leaves.
         let options_len = self.options_len();
@@ -277,6 +282,9 @@ impl Connection {
         // The pointer of urgent data differs from segment to segment: they leave one by one (MUST-62).
         let urgent = self.snd.urgent.is_some_and(|up| up.after(self.snd.nxt));
         let single = urgent || self.ecn.leaves_one_by_one();
+        if !single && frto.is_none() && !force && let Some((size, len)) = self.mtu_probe(now, mss) {
+            return Some(Plan { at: self.snd.nxt, len, fin: false, mss: len, kind: Kind::MtuProbe(size) });
+        }
         let most = if single { 0 } else { most };
         self.plan_new(mss, most.max(mss).min(frto.map_or(u32::MAX, |segments| segments * mss)), force)
     }
@@ -383,6 +391,7 @@ impl Connection {
         }
         self.note_ack_sent();
         let gso_size = if len > mss { mss as u16 } else { 0 };
+        self.stats.segments_sent += u64::from(len.div_ceil(mss).saturating_sub(1));
         Transmit { gso_size, ecn, ..self.transmit(header, len) }
     }
 
@@ -407,12 +416,16 @@ impl Connection {
                 self.arm_persist(now);
                 return;
             }
-            Kind::New => {
+            Kind::New | Kind::MtuProbe(_) => {
                 if len % mss != 0 {
                     snd.small_end = at + len;
                 }
                 let sent = snd.rate.on_send(now, pipe, octets);
                 snd.board.record(len, fin, mss, now, sent);
+                if let Kind::MtuProbe(size) = kind {
+                    snd.path.on_probe_sent(at, end, size, sent);
+                    self.stats.rare().mtu_probes += 1;
+                }
                 snd.nxt = end;
                 snd.recovery.on_new_sent(len.div_ceil(mss));
             }

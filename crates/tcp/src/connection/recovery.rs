@@ -135,6 +135,7 @@ impl Connection {
     /// SND.UNA advances to `ack`, by `acked` (S-ACK-4).
     fn release(&mut self, ack: SeqNum, acked: u32) {
         self.soft_error = None;
+        self.snd.path.on_progress();
         let snd = &mut self.snd;
         let octets = acked.min(snd.buffer.len());
         // What is acknowledged beyond the data is the FIN.
@@ -193,10 +194,15 @@ impl Connection {
             return Found::default();
         }
         let rule = self.snd.rack.rule(now, self.reordering_window());
+        let probe = self.snd.path.probe().map(|probe| probe.sent);
         let SendHalf { board, rate, congestion, .. } = &mut self.snd;
         let found = board.detect(&rule, &mut |sent, octets| {
-            congestion.on_lost(&rate.on_lost(now, sent, octets));
+            // A probe of the path's MTU says nothing of congestion (R4821-3).
+            if probe != Some(*sent) {
+                congestion.on_lost(&rate.on_lost(now, sent, octets));
+            }
         });
+        let found = self.judge_mtu_probe(now, found);
         self.stats.add_lost(found.octets);
         match found.wait {
             Some(wait) => self.timers.set(Timer::Reorder, now + wait),
@@ -357,7 +363,11 @@ impl Connection {
     fn react_to_losses(&mut self, now: Instant, prior: Prior, found: &Found) {
         let snd = &mut self.snd;
         let again = found.resent_at.is_some_and(|at| snd.recovery.is_new_signal(at));
-        let begins = snd.recovery.is_open() && snd.has_holes();
+        let begins = match snd.recovery.state() {
+            RecoveryState::Open => snd.has_holes(),
+            RecoveryState::Resizing => found.octets > 0,
+            _ => false,
+        };
         if !begins && (!again || snd.recovery.is_open()) {
             return;
         }

@@ -60,8 +60,12 @@ impl Connection {
             return;
         }
         let flight = snd.congested_flight();
-        let (una, nxt) = (snd.una, snd.nxt);
+        let (una, nxt, again) = (snd.una, snd.nxt, snd.retries.is_multiple_of(R1));
+        snd.path.forget_probe(now);
         self.mark_overdue(now);
+        if again {
+            self.suspect_black_hole(now);
+        }
         let snd = &mut self.snd;
         snd.recovery.on_timeout(now, una, nxt, !first);
         snd.tlp.forget();
@@ -158,7 +162,7 @@ impl Connection {
     }
 
     pub(super) fn arm_user_timeout(&mut self, now: Instant) {
-        match self.user_timeout.or_else(|| self.orphaned.then_some(ORPHAN_TIMEOUT)) {
+        match self.user_timeout.limit().or_else(|| self.orphaned.then_some(ORPHAN_TIMEOUT)) {
             Some(limit) => self.timers.set(Timer::UserTimeout, now + limit),
             None => self.timers.stop(Timer::UserTimeout),
         }

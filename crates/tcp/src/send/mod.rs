@@ -1,6 +1,7 @@
 //! The sending half: sequence space, buffer, round-trip times, recovery.
 
 mod buffer;
+pub(crate) mod mtu;
 pub(crate) mod pacing;
 pub(crate) mod prr;
 pub(crate) mod rack;
@@ -18,10 +19,10 @@ use netstack_wire::SeqNum;
 
 use crate::config::TcpConfig;
 use crate::congestion::{Algorithm, Congestion, Signal};
-use crate::negotiate::Negotiated;
 use crate::segment::MAX_PAYLOAD;
 use crate::time::Instant;
 use buffer::SendBuffer;
+use mtu::PathMtu;
 use pacing::Pacer;
 use rack::Rack;
 use rate::DeliveryRate;
@@ -67,6 +68,7 @@ pub(crate) struct SendHalf {
     pub(crate) fin_acked: bool,
     /// Payload octets of a full segment without options, before they are taken off.
     pub(crate) mss: u16,
+    pub(crate) path: PathMtu,
     pub(crate) rtt: RttEstimator,
     /// The timeout takes a sample once what lies above is acknowledged: one for each round trip (R6298-7).
     pub(crate) rtt_round: SeqNum,
@@ -112,6 +114,7 @@ impl SendHalf {
             fin_queued: false,
             fin_acked: false,
             mss,
+            path: PathMtu::default(),
             rtt: RttEstimator::new(config),
             rtt_round: iss,
             small_end: iss,
@@ -239,10 +242,5 @@ impl SendHalf {
 
     pub(crate) fn slices(&self, at: SeqNum, len: u32, out: &mut Vec<Bytes>) -> u32 {
         self.buffer.slices(at.distance_from(self.una), len, out)
-    }
-
-    /// Sets the send MSS from what the peer announced and what the path takes (MUST-15, MUST-16).
-    pub(crate) fn set_mss(&mut self, agreed: &Negotiated, path_mss: u16) {
-        self.mss = agreed.peer_mss.min(path_mss);
     }
 }

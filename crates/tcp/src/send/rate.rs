@@ -10,7 +10,7 @@ use crate::congestion::{Lost, RateSample};
 use crate::time::Instant;
 
 /// What a transmission remembers of the moment it left (draft 3.1.2).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SentState {
     /// Octets delivered by then.
     delivered: u64,

@@ -164,6 +164,25 @@ impl Recovery {
         self.episode.as_ref().is_none_or(|episode| resent_at >= episode.reduced_at)
     }
 
+    /// Segments that the path is too narrow for leave again, smaller, within the window as it is: no congestion took them
+    /// (R1191-2, R4821-3). After a timeout the episode goes on, but is no mistake any more.
+    pub(crate) fn resize(&mut self, now: Instant, una: SeqNum, nxt: SeqNum) {
+        self.episode = Some(Box::new(Episode {
+            prr: Prr::default(),
+            undoable: false,
+            resent_at: None,
+            unreported: 0,
+            span: (una, una),
+            reduced_at: now,
+        }));
+        if self.state != RecoveryState::Loss {
+            self.state = RecoveryState::Resizing;
+        }
+        self.frto = Frto::Off;
+        self.point = nxt;
+        self.due = true;
+    }
+
     /// The retransmission timer fired (R6582-6, R6675-10, R5682-1); `repeated` if it had fired for this segment before.
     pub(crate) fn on_timeout(&mut self, now: Instant, una: SeqNum, nxt: SeqNum, repeated: bool) {
         let covered = self.state == RecoveryState::Loss && una.before(self.point);

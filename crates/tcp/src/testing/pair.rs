@@ -47,6 +47,8 @@ pub struct Flight {
     pub index: usize,
     /// The segment.
     pub segment: Segment,
+    /// It is no segment on its way but a router's report back to `from`: the segment was larger than this many octets.
+    pub report: Option<u16>,
 }
 
 /// What the link does with a segment.
@@ -89,6 +91,8 @@ pub struct Pair {
     counter: u64,
     script: Script,
     rewrite: Rewrite,
+    /// What a router half way takes, octets of a packet, and what it says about what it drops.
+    narrow: (u16, Option<u16>),
     /// Every segment that left, in order.
     pub log: Vec<Flight>,
 }
@@ -116,6 +120,7 @@ impl Pair {
             counter: 0,
             script: Box::new(|_| Fate::Deliver),
             rewrite: Box::new(|_| {}),
+            narrow: (u16::MAX, None),
             log: Vec::new(),
         };
         for end in &mut pair.ends {
@@ -158,6 +163,12 @@ impl Pair {
     /// What the link changes in each segment from now on; the log keeps them as they were sent.
     pub fn rewrite(&mut self, rewrite: impl FnMut(&mut Flight) + 'static) {
         self.rewrite = Box::new(rewrite);
+    }
+
+    /// A router on the path takes packets of `mtu` octets at most from now on, both ways. It drops larger ones, and says
+    /// `report` about them, if anything: its MTU, or what else the test wants.
+    pub fn narrow(&mut self, mtu: u16, report: Option<u16>) {
+        self.narrow = (mtu, report);
     }
 
     /// Opens actively from `side`; both sides doing so at once is a simultaneous open.
@@ -265,6 +276,10 @@ impl Pair {
     }
 
     fn deliver(&mut self, flight: Flight) {
+        if let Some(mtu) = flight.report {
+            let seq = flight.segment.header.seq;
+            return self.command(flight.from, |connection, now| connection.handle_too_big(now, seq, mtu));
+        }
         let side = flight.from.other();
         let now = self.clock();
         let end = &mut self.ends[side as usize];
@@ -310,8 +325,17 @@ impl Pair {
 
     fn launch(&mut self, from: Side, segment: Segment) {
         let end = &mut self.ends[from as usize];
-        let flight = Flight { from, sent: self.now, index: end.sent, segment };
+        let flight = Flight { from, sent: self.now, index: end.sent, segment, report: None };
         end.sent += 1;
+        let (mtu, report) = self.narrow;
+        if packet_len(&flight.segment) > usize::from(mtu) {
+            if report.is_some() {
+                self.counter += 1;
+                self.flying.push((self.now + self.delay, self.counter, Flight { report, ..flight.clone() }));
+            }
+            self.log.push(flight);
+            return;
+        }
         let (copies, extra) = match (self.script)(&flight) {
             Fate::Deliver => (1, Duration::ZERO),
             Fate::Drop => (0, Duration::ZERO),
@@ -339,6 +363,11 @@ impl End {
             reading: true,
         }
     }
+}
+
+/// Octets of the IPv4 packet that carries `segment`.
+fn packet_len(segment: &Segment) -> usize {
+    20 + segment.header.header_len() + segment.payload.len()
 }
 
 impl fmt::Debug for Pair {

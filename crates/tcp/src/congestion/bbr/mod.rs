@@ -206,6 +206,11 @@ impl Controller for Bbr {
         self.init_pacing_rate(srtt);
     }
 
+    fn set_mss(&mut self, mss: u32) {
+        self.cwnd = super::window_for_mss(self.cwnd, self.mss, mss);
+        self.mss = mss;
+    }
+
     fn inherit(&mut self, cwnd: u32, _ssthresh: u32) {
         self.cwnd = cwnd;
         self.initial_cwnd = cwnd;

@@ -11,6 +11,7 @@
 
 mod loss;
 mod news;
+mod recut;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use netstack_wire::SeqNum;
 
 pub(crate) use loss::{Found, Hole, Rule};
 pub(crate) use news::{Echo, News};
+pub(crate) use recut::Fate;
 use run::{RUN_SEGMENTS, Run, ones};
 
 use super::rate::SentState;

@@ -100,6 +100,40 @@ impl Run {
         (bounds.end - bounds.start) as u32
     }
 
+    /// Octets of text in segment `index`.
+    pub(super) fn text(&self, index: u32) -> u32 {
+        self.len(index) - u32::from(self.fin && index + 1 == self.count())
+    }
+
+    /// No segment has more octets of text.
+    pub(super) fn largest(&self) -> u32 {
+        if self.count == 1 { u32::from(self.head) } else { self.mss() }
+    }
+
+    /// The segments with more than `mss` octets of text.
+    pub(super) fn wider_than(&self, mss: u32) -> u64 {
+        (0..self.count()).filter(|index| self.text(*index) > mss).fold(0, |map, index| map | 1 << index)
+    }
+
+    /// The segments of `range`, which is not empty, as a run of their own.
+    pub(super) fn part(&self, range: Range<u32>) -> Self {
+        let count = range.end - range.start;
+        let of = |map: u64| map >> range.start & (u64::MAX >> (RUN_SEGMENTS - count));
+        Self {
+            start: self.bounds(range.start).start,
+            end: self.bounds(range.end - 1).end,
+            sacked: of(self.sacked),
+            lost: of(self.lost),
+            resent: of(self.resent),
+            ever: of(self.ever),
+            // Text of one segment; and no more of them than there were.
+            head: self.text(range.start) as u16,
+            count: count as u8,
+            fin: self.fin && range.end == self.count(),
+            ..*self
+        }
+    }
+
     /// Octets of the segments in `bits`.
     pub(super) fn octets(&self, bits: u64) -> u32 {
         if bits == 0 {

@@ -7,6 +7,7 @@ mod ecn;
 mod identity;
 mod invariants;
 mod new_reno;
+mod path_mtu;
 mod patterns;
 mod recovery;
 mod rtt;
@@ -26,10 +27,10 @@ use crate::testing::Script;
 /// Payload of a full segment between ends that agreed on nothing but an MSS of 1460.
 const M: u32 = 1460;
 
-/// With NewReno, whose windows the scripts tell in whole segments.
+/// With NewReno, whose windows the scripts tell in whole segments; and silent peers are no black hole for such.
 fn config() -> TcpConfig {
     let mut config = TcpConfig::new();
-    config.congestion(CongestionControl::NewReno);
+    config.congestion(CongestionControl::NewReno).mtu_probing(false);
     config
 }
 

@@ -20,10 +20,10 @@ use crate::config::TcpConfig;
 use crate::congestion::CongestionControl;
 use crate::testing::Script;
 
-/// With NewReno, whose windows the scripts tell in whole segments.
+/// With NewReno, whose windows the scripts tell in whole segments; and silent peers are no black hole for such.
 fn config() -> TcpConfig {
     let mut config = TcpConfig::new();
-    config.congestion(CongestionControl::NewReno);
+    config.congestion(CongestionControl::NewReno).mtu_probing(false);
     config
 }
 
