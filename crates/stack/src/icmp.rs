@@ -23,9 +23,9 @@ const MAX_ERROR_V6: usize = 1280;
 /// Code of "time exceeded", in both versions: reassembly took too long.
 const REASSEMBLY_TIME: u8 = 1;
 
-/// The token bucket of outgoing ICMP errors (R792-6, R4443-5).
+/// A token bucket: of outgoing ICMP errors (R792-6, R4443-5), and of echo replies.
 #[derive(Debug)]
-pub(crate) struct ErrorLimiter {
+pub(crate) struct Limiter {
     burst: u64,
     /// Time that one token takes to come back.
     nanos_per_token: u64,
@@ -33,13 +33,13 @@ pub(crate) struct ErrorLimiter {
     debt_until: Mutex<u64>,
 }
 
-impl ErrorLimiter {
-    /// Errors sent at once by default.
-    pub(crate) const BURST: u32 = 10;
-    /// Errors per second by default.
-    pub(crate) const PER_SECOND: u32 = 10;
+impl Limiter {
+    /// Errors sent at once, and per second, by default.
+    pub(crate) const ERRORS: (u32, u32) = (10, 10);
+    /// The same of echo replies.
+    pub(crate) const ECHOES: (u32, u32) = (1000, 1000);
 
-    pub(crate) fn new(burst: u32, per_second: u32) -> Self {
+    pub(crate) fn new((burst, per_second): (u32, u32)) -> Self {
         Self {
             burst: u64::from(burst.max(1)),
             nanos_per_token: 1_000_000_000 / u64::from(per_second.max(1)),
@@ -70,7 +70,7 @@ pub(crate) struct Reply {
 }
 
 /// An ICMP message from `src` to `dst`; both of one family.
-fn message(src: IpAddr, dst: IpAddr, message: &IcmpMessage<'_>) -> Reply {
+pub(crate) fn message(src: IpAddr, dst: IpAddr, message: &IcmpMessage<'_>) -> Reply {
     let mut octets = vec![0; message.wire_len()];
     let protocol = match (src, dst) {
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
@@ -149,47 +149,42 @@ pub(crate) fn reassembly_timeout(src: IpAddr, dst: IpAddr, first: &[u8]) -> Repl
     message(src, dst, &IcmpMessage::TimeExceeded { code: REASSEMBLY_TIME, quoted })
 }
 
-/// What a received ICMP error says, and about whom.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Notified {
-    /// The connection, seen from our end.
-    pub(crate) tuple: FourTuple,
-    /// The sequence number of the segment that it is about.
-    pub(crate) seq: SeqNum,
-    pub(crate) notice: IcmpNotice,
+/// What a received ICMP error says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    /// The packet cannot be delivered, or was not understood.
+    Notice(IcmpNotice),
+    /// It does not fit into a link that takes this many octets; 0 from a router that does not say, 65,535 for more.
+    TooBig(u16),
 }
 
-/// Reads an ICMP error about a TCP segment. `None`: no error, or not about TCP, or quoting too little (R792-7).
-pub(crate) fn notified(message: &IcmpMessage<'_>, v6: bool) -> Option<Notified> {
-    let (notice, quote) = quoted(message, v6, Protocol::TCP)?;
-    let [a, b, c, d, s @ ..] = *quote.payload.first_chunk::<8>()?;
-    let local = SocketAddr::new(quote.src, u16::from_be_bytes([a, b]));
-    let remote = SocketAddr::new(quote.dst, u16::from_be_bytes([c, d]));
-    Some(Notified { tuple: FourTuple::new(local, remote), seq: SeqNum(u32::from_be_bytes(s)), notice })
-}
-
-/// Reads an ICMP error about a UDP datagram: our end, the peer's, and what it says (R768-5).
-pub(crate) fn notified_udp(
-    message: &IcmpMessage<'_>,
-    v6: bool,
-) -> Option<(SocketAddr, SocketAddr, IcmpNotice)> {
-    let (notice, quote) = quoted(message, v6, Protocol::UDP)?;
-    let [a, b, c, d] = *quote.payload.first_chunk::<4>()?;
-    let local = SocketAddr::new(quote.src, u16::from_be_bytes([a, b]));
-    let remote = SocketAddr::new(quote.dst, u16::from_be_bytes([c, d]));
-    Some((local, remote, notice))
-}
-
-/// What an ICMP error says about a packet of `protocol`.
-fn quoted<'a>(message: &IcmpMessage<'a>, v6: bool, protocol: Protocol) -> Option<(IcmpNotice, Quote<'a>)> {
-    let (notice, quoted) = match *message {
-        IcmpMessage::Unreachable { code, quoted } => (unreachable_notice(code, v6), quoted),
-        IcmpMessage::TimeExceeded { quoted, .. } => (IcmpNotice::TimeExceeded, quoted),
-        IcmpMessage::ParamProblem { quoted, .. } => (IcmpNotice::ParameterProblem, quoted),
+/// Reads an ICMP error: what it says, and the packet it is about. `None`: no error, or quoting too little (R792-7). Nobody
+/// has checked yet that such a packet was sent.
+pub(crate) fn read_error<'a>(message: &IcmpMessage<'a>, v6: bool) -> Option<(News, Quote<'a>)> {
+    let (news, quoted) = match *message {
+        IcmpMessage::Unreachable { code, quoted } => (News::Notice(unreachable_notice(code, v6)), quoted),
+        IcmpMessage::TimeExceeded { quoted, .. } => (News::Notice(IcmpNotice::TimeExceeded), quoted),
+        IcmpMessage::ParamProblem { quoted, .. } => (News::Notice(IcmpNotice::ParameterProblem), quoted),
+        IcmpMessage::TooBig { mtu, quoted } => (News::TooBig(u16::try_from(mtu).unwrap_or(u16::MAX)), quoted),
         _ => return None,
     };
     let quote = Quote::parse(quoted).ok()?;
-    (quote.protocol == protocol && quote.src.is_ipv6() == v6).then_some((notice, quote))
+    (quote.src.is_ipv6() == v6 && quote.payload.len() >= 8).then_some((news, quote))
+}
+
+/// The connection and the sequence number of the segment in `quote`, seen from our end.
+pub(crate) fn quoted_segment(quote: &Quote<'_>) -> Option<(FourTuple, SeqNum)> {
+    let [a, b, c, d, s @ ..] = *quote.payload.first_chunk::<8>()?;
+    let local = SocketAddr::new(quote.src, u16::from_be_bytes([a, b]));
+    let remote = SocketAddr::new(quote.dst, u16::from_be_bytes([c, d]));
+    Some((FourTuple::new(local, remote), SeqNum(u32::from_be_bytes(s))))
+}
+
+/// Identifier and sequence number of the echo request in `quote`.
+pub(crate) fn quoted_echo(quote: &Quote<'_>) -> Option<(u16, u16)> {
+    let [kind, code, _, _, a, b, c, d] = *quote.payload.first_chunk::<8>()?;
+    let request = if quote.protocol == Protocol::ICMP { v4::ECHO_REQUEST } else { v6::ECHO_REQUEST };
+    (kind == request && code == 0).then(|| (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
 }
 
 /// The meaning of an unreachable code (requirements 1.4).

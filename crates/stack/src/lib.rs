@@ -63,6 +63,8 @@ mod lane;
 mod listener;
 mod loopback;
 mod output;
+mod path_mtu;
+mod ping;
 mod route;
 mod secrets;
 mod stack;
@@ -75,6 +77,7 @@ pub use netstack_tcp::congestion::{self, CongestionControl};
 pub use netstack_tcp::{
     CloseReason, EcnMode, EcnPolicy, IcmpNotice, KeepAlive, State, TcpConfig, TcpInfo, TcpStats,
 };
+pub use ping::{Ping, PingError, PingFailure, PingReply};
 pub use route::{IpNetwork, IpPrefix, PrefixError};
 pub use stack::{DeviceLost, Stack, StackBuilder, StackCounters};
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};

@@ -123,7 +123,8 @@ impl Inner {
     ) -> Result<(), SendPacketError> {
         let len = head.len() + payload.iter().map(Bytes::len).sum::<usize>();
         let mut header = header(outgoing, len);
-        let mtu = self.interface(interface).mtu().min(MAX_PACKET);
+        let link = self.interface(interface).mtu().min(MAX_PACKET);
+        let mtu = self.path_mtu.get(outgoing.dst, link);
         // The length field of IPv6 does not count its header.
         let longest = if outgoing.src.is_ipv4() { MAX_PACKET } else { MAX_PACKET + header.header_len() };
         if header.header_len() + len > longest {

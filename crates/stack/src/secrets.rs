@@ -13,6 +13,7 @@ pub(crate) struct Secrets {
     pub(crate) isn: [u8; 16],
     pub(crate) ports: [u8; 16],
     pub(crate) udp_ports: [u8; 16],
+    pub(crate) pings: [u8; 16],
     table: [u8; 16],
     flow: [u8; 16],
     spread: [u8; 16],
@@ -23,7 +24,7 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// Keys from the operating system.
     pub(crate) fn from_system() -> io::Result<Self> {
-        let mut secrets = [[0; 16]; 7];
+        let mut secrets = [[0; 16]; 8];
         for key in &mut secrets {
             getrandom::fill(key).map_err(|error| {
                 io::Error::other(format!("the operating system's random source gave no keys: {error}"))
@@ -43,11 +44,11 @@ impl Secrets {
             }
             key
         };
-        Self::from_keys([0, 1, 2, 3, 4, 5, 6].map(derive))
+        Self::from_keys([0, 1, 2, 3, 4, 5, 6, 7].map(derive))
     }
 
-    fn from_keys([isn, ports, table, flow, spread, fragments, udp_ports]: [[u8; 16]; 7]) -> Self {
-        Self { isn, ports, table, flow, spread, fragments, udp_ports }
+    fn from_keys([isn, ports, table, flow, spread, fragments, udp_ports, pings]: [[u8; 16]; 8]) -> Self {
+        Self { isn, ports, udp_ports, pings, table, flow, spread, fragments }
     }
 
     /// Where a connection lies in the demultiplexer's table.

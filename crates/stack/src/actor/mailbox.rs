@@ -52,13 +52,15 @@ pub(crate) enum Input {
     Segment(Segment),
     /// An ICMP error that quotes a segment of ours with this sequence number.
     Icmp { seq: SeqNum, notice: IcmpNotice },
+    /// The same, and the segment was too big for a link that takes `mtu` octets.
+    TooBig { seq: SeqNum, mtu: u16 },
 }
 
 impl Input {
     pub(crate) fn payload_len(&self) -> usize {
         match self {
             Self::Segment(segment) => segment.payload.len(),
-            Self::Icmp { .. } => 0,
+            Self::Icmp { .. } | Self::TooBig { .. } => 0,
         }
     }
 
@@ -80,7 +82,7 @@ impl Input {
                 let control = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
                 segment.payload.is_empty() && !segment.header.flags.intersects(control)
             }
-            Self::Icmp { .. } => false,
+            Self::Icmp { .. } | Self::TooBig { .. } => false,
         }
     }
 

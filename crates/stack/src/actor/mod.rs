@@ -58,6 +58,8 @@ pub(crate) struct Actor {
     linger_until: Option<Box<Instant>>,
     /// The socket is gone: nobody reads or writes.
     orphaned: bool,
+    /// The state of the known paths when this connection looked last; 0 before it has.
+    path_epoch: u32,
     /// Everything is published and the table entry is gone.
     ended: bool,
 }
@@ -98,6 +100,7 @@ impl Actor {
             promise: Promise::None,
             linger_until: None,
             orphaned: false,
+            path_epoch: 0,
             ended: false,
         }
     }
@@ -108,6 +111,7 @@ impl Actor {
         self.follow_network();
         let now = self.shared.inner.clock.now();
         self.heed_budget(now);
+        self.learn_path(now);
         self.receive();
         if self.take_orders(now) {
             self.end(EndCause::StackStopped);
@@ -159,6 +163,18 @@ impl Actor {
         }
     }
 
+    /// What others have found out about the path, if there is anything new (R8201-6).
+    fn learn_path(&mut self, now: Instant) {
+        let paths = &self.shared.inner.path_mtu;
+        let epoch = paths.epoch();
+        if epoch != self.path_epoch {
+            self.path_epoch = epoch;
+            if let Some(mtu) = paths.known(self.shared.remote().ip()) {
+                self.connection.set_path_mtu(now, mtu);
+            }
+        }
+    }
+
     // ---- From the network ----
 
     /// Handles what ingress has put into the mailbox, and hands the data over to the application.
@@ -195,6 +211,7 @@ impl Actor {
                     }
                 }
                 Input::Icmp { seq, notice } => self.connection.handle_icmp(seq, notice),
+                Input::TooBig { seq, mtu } => self.connection.handle_too_big(arrival.at, seq, mtu),
             }
             // At once: a reset behind the data takes away what was not fetched.
             while let Some(piece) = self.connection.read() {
@@ -362,6 +379,9 @@ impl Actor {
                 Event::RetryWarning => debug!("no answer to several retransmissions (R1)"),
                 _ => {}
             }
+        }
+        if let Some(news) = self.connection.poll_path_news() {
+            self.shared.inner.path_mtu.tell(self.shared.remote().ip(), news);
         }
         let queued = self.connection.send_queued();
         if queued as u32 != self.published {

@@ -1,13 +1,16 @@
 //! ICMP messages received, and errors sent about packets.
 
+use std::net::IpAddr;
+
 use netstack_device::RxFrame;
-use netstack_wire::ParseError;
-use netstack_wire::icmp::IcmpMessage;
+use netstack_wire::icmp::{IcmpMessage, Quote};
 use netstack_wire::ip::IpPacket;
+use netstack_wire::{ParseError, Protocol};
 
 use super::Packet;
 use crate::actor::Input;
-use crate::icmp::{self, Problem, Reply};
+use crate::icmp::{self, News, Problem, Reply};
+use crate::ping::{Outcome, PingError, PingFailure};
 use crate::route::Destination;
 
 impl Packet<'_> {
@@ -17,24 +20,80 @@ impl Packet<'_> {
             Ok(message) => message,
             Err(error) => return counters.unparsable(error),
         };
-        if let IcmpMessage::EchoRequest { id, seq, data } = message {
-            counters.tx_echo_replies.bump();
-            return self.send(icmp::echo_reply(packet, id, seq, data));
+        match message {
+            IcmpMessage::EchoRequest { id, seq, data } => self.answer_echo(packet, id, seq, data),
+            IcmpMessage::EchoReply { id, seq, data } => self.echo_reply(packet, (id, seq), data),
+            _ => match icmp::read_error(&message, packet.src.is_ipv6()) {
+                Some((news, quote)) => self.icmp_error(packet, news, &quote),
+                // Redirects too: routes are the program's alone (R792-8).
+                None => counters.drop_icmp_ignored.bump(),
+            },
         }
-        if let Some((local, remote, notice)) = icmp::notified_udp(&message, packet.src.is_ipv6()) {
-            let known = self.inner.udp.handle_error(local, remote, notice);
-            return if known { counters.rx_icmp_errors.bump() } else { counters.rx_icmp_unmatched.bump() };
+    }
+
+    fn answer_echo(&mut self, packet: &IpPacket<'_>, id: u16, seq: u16, data: &[u8]) {
+        let counters = &self.inner.counters;
+        if !self.inner.echo_limiter.allow(self.at) {
+            return counters.echo_limited.bump();
         }
-        let Some(notified) = icmp::notified(&message, packet.src.is_ipv6()) else {
-            return counters.drop_icmp_ignored.bump();
+        counters.tx_echo_replies.bump();
+        self.send(icmp::echo_reply(packet, id, seq, data));
+    }
+
+    fn echo_reply(&mut self, packet: &IpPacket<'_>, name: (u16, u16), data: &[u8]) {
+        let counters = &self.inner.counters;
+        let outcome = Outcome::Answered { at: self.at, hop_limit: packet.hop_limit };
+        if self.inner.pings.answer((packet.src, packet.dst), name, data, outcome) {
+            counters.rx_echo_replies.bump();
+        } else {
+            counters.drop_icmp_ignored.bump();
+        }
+    }
+
+    /// An error that quotes what may be a packet of ours goes to who sent it, and counts only if they have (R792-7, RFC 5927
+    /// 4.1).
+    fn icmp_error(&mut self, packet: &IpPacket<'_>, news: News, quote: &Quote<'_>) {
+        let known = match quote.protocol {
+            Protocol::TCP => self.error_about_segment(news, quote),
+            Protocol::UDP => self.error_about_datagram(news, quote),
+            Protocol::ICMP | Protocol::ICMPV6 => self.error_about_echo(packet.src, news, quote),
+            _ => false,
         };
-        match self.inner.table.actor(&notified.tuple) {
-            Some(shared) => {
-                counters.rx_icmp_errors.bump();
-                self.deliver(shared, Input::Icmp { seq: notified.seq, notice: notified.notice });
-            }
-            None => counters.rx_icmp_unmatched.bump(),
+        let counters = &self.inner.counters;
+        if known { counters.rx_icmp_errors.bump() } else { counters.rx_icmp_unmatched.bump() }
+    }
+
+    fn error_about_segment(&mut self, news: News, quote: &Quote<'_>) -> bool {
+        let Some((tuple, seq)) = icmp::quoted_segment(quote) else { return false };
+        let Some(shared) = self.inner.table.actor(&tuple) else { return false };
+        let input = match news {
+            News::Notice(notice) => Input::Icmp { seq, notice },
+            News::TooBig(mtu) => Input::TooBig { seq, mtu },
+        };
+        self.deliver(shared, input);
+        true
+    }
+
+    fn error_about_datagram(&mut self, news: News, quote: &Quote<'_>) -> bool {
+        let Some((tuple, _)) = icmp::quoted_segment(quote) else { return false };
+        match news {
+            News::Notice(notice) => self.inner.udp.handle_error(tuple.local(), tuple.remote(), notice),
+            // Nobody remembers what was sent: such a report is not believed (R8201-3).
+            News::TooBig(_) => false,
         }
+    }
+
+    fn error_about_echo(&mut self, from: IpAddr, news: News, quote: &Quote<'_>) -> bool {
+        let Some(name) = icmp::quoted_echo(quote) else { return false };
+        let reason = match news {
+            News::Notice(notice) => PingFailure::Notice(notice),
+            News::TooBig(mtu) => PingFailure::TooBig(mtu),
+        };
+        let known = self.inner.pings.fail((quote.src, quote.dst), name, PingError { from, reason });
+        if let (true, News::TooBig(mtu)) = (known, news) {
+            self.inner.path_mtu.lower(quote.dst, mtu);
+        }
+        known
     }
 
     /// Sends an ICMP error about a packet to one of our unicast addresses from a single host, no fragment and no ICMP

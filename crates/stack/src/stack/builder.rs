@@ -18,9 +18,11 @@ use crate::budget::{self, Budget};
 use crate::clock::Clock;
 use crate::demux::{MAX_RECORDS, Table};
 use crate::fragment::{FragmentIds, Fragments, Limits};
-use crate::icmp::ErrorLimiter;
+use crate::icmp::Limiter;
 use crate::listener::{ListenConfig, Listeners};
 use crate::loopback::Loopback;
+use crate::path_mtu::PathMtus;
+use crate::ping::Pings;
 use crate::route::{IpNetwork, IpPrefix, RouteTable, Routes};
 use crate::secrets::Secrets;
 use crate::udp::Udp;
@@ -63,6 +65,7 @@ pub struct StackBuilder {
     buffer_budget: usize,
     icmp_errors: (u32, u32),
     reassembly: Limits,
+    echo_replies: (u32, u32),
     ephemeral_ports: RangeInclusive<u16>,
 }
 
@@ -80,8 +83,9 @@ impl StackBuilder {
             seed: None,
             max_time_wait: MAX_RECORDS,
             buffer_budget: budget::DEFAULT,
-            icmp_errors: (ErrorLimiter::BURST, ErrorLimiter::PER_SECOND),
+            icmp_errors: Limiter::ERRORS,
             reassembly: Limits::DEFAULT,
+            echo_replies: Limiter::ECHOES,
             ephemeral_ports: PortAllocator::DYNAMIC,
         }
     }
@@ -219,6 +223,13 @@ impl StackBuilder {
         self
     }
 
+    /// The token bucket of echo replies: `burst` at once, `per_second` in the long run, each at least 1. Default 1,000 and
+    /// 1,000: a flood of pings costs what these cost, and the rest is dropped and counted (`echo_limited`).
+    pub fn echo_reply_rate(mut self, burst: u32, per_second: u32) -> Self {
+        self.echo_replies = (burst, per_second);
+        self
+    }
+
     /// The ports that connections start from, and that listeners bound to port 0 get, where none is given; all of them
     /// are used, in an order that cannot be guessed (RFC 6056). Default 49152 to 65535 (RFC 6335 6).
     pub fn ephemeral_ports(mut self, range: RangeInclusive<u16>) -> Self {
@@ -308,7 +319,10 @@ impl StackBuilder {
             udp,
             counters: Counters::default(),
             budget: Arc::new(Budget::new(self.buffer_budget)),
-            icmp_limiter: ErrorLimiter::new(self.icmp_errors.0, self.icmp_errors.1),
+            icmp_limiter: Limiter::new(self.icmp_errors),
+            echo_limiter: Limiter::new(self.echo_replies),
+            pings: Pings::new(secrets.pings),
+            path_mtu: PathMtus::new(clock),
             fragment_ids: FragmentIds::new(secrets.fragments),
             fragments: Fragments::new(self.reassembly),
             outlives_devices: self.outlive_devices,

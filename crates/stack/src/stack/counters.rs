@@ -84,11 +84,15 @@ counters! {
     tx_resets,
     /// Echo requests answered.
     tx_echo_replies,
+    /// Echo requests not answered because of their rate limit.
+    echo_limited,
+    /// Echo replies that a ping of ours waited for.
+    rx_echo_replies,
     /// ICMP errors sent.
     tx_icmp_errors,
     /// ICMP errors not sent because of their rate limit.
     icmp_errors_limited,
-    /// ICMP errors received that quote a connection of ours.
+    /// ICMP errors received that quote a connection or a ping of ours.
     rx_icmp_errors,
     /// ICMP errors received that quote nothing of ours.
     rx_icmp_unmatched,

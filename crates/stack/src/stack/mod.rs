@@ -30,9 +30,15 @@ use crate::budget::{Budget, Change};
 use crate::clock::Clock;
 use crate::demux::Table;
 use crate::fragment::{FragmentIds, Fragments};
+<<<<<<< HEAD
 use crate::icmp::ErrorLimiter;
 use crate::lane::lock;
+=======
+use crate::icmp::Limiter;
+>>>>>>> bee6271 (stack: ping, echo limit, a cache of path MTUs)
 use crate::listener::{ListenConfig, ListenerShared, Listeners};
+use crate::path_mtu::PathMtus;
+use crate::ping::Pings;
 use crate::route::Routes;
 use crate::secrets::Secrets;
 use crate::udp::Udp;
@@ -59,7 +65,10 @@ pub(crate) struct Inner {
     pub(crate) udp: Udp,
     pub(crate) counters: Counters,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) icmp_limiter: ErrorLimiter,
+    pub(crate) icmp_limiter: Limiter,
+    pub(crate) echo_limiter: Limiter,
+    pub(crate) pings: Pings,
+    pub(crate) path_mtu: PathMtus,
     pub(crate) fragment_ids: FragmentIds,
     pub(crate) fragments: Fragments,
     /// Whether sockets wait for another device when the last has died.
@@ -139,7 +148,7 @@ impl Inner {
             ts_offset: self.isn.ts_offset(&tuple),
             mtu: self.interface(interface).mtu().min(usize::from(u16::MAX)) as u16,
         };
-        let connection = match syn {
+        let mut connection = match syn {
             None => Connection::connect(now, opening, Arc::clone(config)),
             Some((syn, iss_above)) => {
                 if let Some(above) = iss_above
@@ -151,6 +160,9 @@ impl Inner {
                 Connection::accept(now, &syn, opening, Arc::clone(config))
             }
         };
+        if let Some(mtu) = self.path_mtu.known(tuple.remote().ip()) {
+            connection.set_path_mtu(now, mtu);
+        }
         let span = tracing::debug_span!("tcp", local = %tuple.local(), remote = %tuple.remote());
         let actor = Actor::new(connection, Arc::clone(&shared), listener, pinned);
         if span.is_none() {
@@ -179,9 +191,18 @@ impl Inner {
     /// The stack is told to stop: every socket gets an error.
     pub(crate) fn stop(self: &Arc<Self>) {
         if self.lifecycle.stop() {
+<<<<<<< HEAD
             self.interfaces.stop();
             self.end_all();
             lock(&self.interfaces.watchers).take().wake();
+=======
+            self.listeners.close_all(self);
+            self.udp.close_all();
+            self.pings.stop();
+            for shared in self.table.actors() {
+                shared.order(order::STOP);
+            }
+>>>>>>> bee6271 (stack: ping, echo limit, a cache of path MTUs)
         }
     }
 
