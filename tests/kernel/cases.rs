@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_netstack::TcpConfig;
 
 use crate::world::{CaseResult, World};
-use crate::{change, close, connect, ecn, hostile, icmp, lossy, many, postgres, reset, transfer, udp};
+use crate::{change, close, connect, ecn, hostile, icmp, lossy, many, narrow, postgres, reset, transfer, udp};
 
 /// The kind of Tokio runtime that the stack runs on.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +122,8 @@ cases! {
     "icmp::long_ping::v6": icmp::long_ping, MultiThread, V6, Offload, 20;
     "icmp::long_ping::v4::1280": icmp::long_ping, MultiThread, V4, Coalescing, 20 | 1280;
     "icmp::long_ping::v6::1280": icmp::long_ping, CurrentThread, V6, Plain, 20 | 1280;
+    "icmp::ping_kernel::v4": icmp::ping_kernel, CurrentThread, V4, Plain, 15;
+    "icmp::ping_kernel::v6": icmp::ping_kernel, MultiThread, V6, Offload, 15;
     "icmp::udp_to_closed_port::v4": icmp::udp_to_closed_port, CurrentThread, V4, Plain, 10;
     "icmp::udp_to_closed_port::v6": icmp::udp_to_closed_port, MultiThread, V6, Offload, 10;
     "udp::echo::v4": udp::echo, CurrentThread, V4, Plain, 10;
@@ -159,6 +161,12 @@ cases! {
     "lossy::both_directions::bbr": lossy::both_directions, CurrentThread, V4, Plain, 60, lossy::bbr;
     "postgres::queries::v4": postgres::queries, MultiThread, V4, Offload, 60;
     "postgres::queries::v6": postgres::queries, CurrentThread, V6, Plain, 60;
+    "narrow::reported::v4::plain": narrow::reported, MultiThread, V4, Plain, 30;
+    "narrow::reported::v4::offload": narrow::reported, CurrentThread, V4, Offload, 30;
+    "narrow::reported::v6::plain": narrow::reported, CurrentThread, V6, Plain, 30;
+    "narrow::reported::v6::offload": narrow::reported, MultiThread, V6, Offload, 30;
+    "narrow::silent::v4": narrow::silent, MultiThread, V4, Plain, 60;
+    "narrow::silent::v6": narrow::silent, CurrentThread, V6, Plain, 60;
     "hostile::garbage::v4": hostile::garbage, MultiThread, V4, Plain, 45;
     "hostile::garbage::v6": hostile::garbage, CurrentThread, V6, Offload, 45;
     "hostile::link_down::v4::plain": hostile::link_down, MultiThread, V4, Plain, 45;

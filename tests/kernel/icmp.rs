@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio_netstack::{IcmpNotice, PingError, PingFailure};
 
 use crate::cases::Family;
 use crate::world::{CaseResult, World, ensure};
@@ -70,6 +71,36 @@ fn ping_once(family: Family, target: SocketAddr, sequence: u16, size: usize) -> 
     let answer = &buf[..len];
     ensure!(answer[..2] == [reply, 0], "type and code {:?} instead of an echo reply", &answer[..2]);
     ensure!(answer[6..] == message[6..], "a ping of {size} bytes came back changed");
+    Ok(())
+}
+
+/// The stack's own pings: the kernel answers them, says that there is no way, and where the hop limit ran out.
+// req: R792-1, R4443-1, R792-7
+pub(crate) async fn ping_kernel(world: Arc<World>) -> CaseResult {
+    let (stack, kernel) = (&world.stack, world.kernel_ip());
+    let largest = if kernel.is_ipv4() { 1472 } else { 1452 };
+    for len in [0, 1, 56, largest] {
+        let reply = stack.ping(kernel).data_len(len).await?;
+        ensure!((reply.from, reply.data_len) == (kernel, len), "{reply:?}");
+        ensure!(reply.rtt < Duration::from_secs(1) && reply.hop_limit == 64, "{reply:?}");
+    }
+    let patience = Duration::from_millis(300);
+    let silence = stack.ping(world.silent_ip()).timeout(patience).await;
+    ensure!(silence.is_err_and(|e| e.kind() == ErrorKind::TimedOut), "somebody answered, or said why not");
+    let forwarding = match world.family {
+        Family::V4 => "/proc/sys/net/ipv4/ip_forward",
+        Family::V6 => "/proc/sys/net/ipv6/conf/all/forwarding",
+    };
+    std::fs::write(forwarding, "1")?;
+    let far = world.unreachable_ip();
+    let error = stack.ping(far).await.err().ok_or("an answer from nowhere")?;
+    ensure!(error.kind() == ErrorKind::NetworkUnreachable, "not unreachable but {error:?}");
+    let error = stack.ping(world.silent_ip()).hop_limit(1).await.err().ok_or("an answer from nowhere")?;
+    let told = error.get_ref().and_then(|inner| inner.downcast_ref::<PingError>()).copied();
+    ensure!(
+        told.is_some_and(|told| told.from == kernel && told.reason == PingFailure::Notice(IcmpNotice::TimeExceeded)),
+        "no router told that the hop limit ran out, but {error:?}"
+    );
     Ok(())
 }
 

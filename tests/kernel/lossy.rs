@@ -71,7 +71,7 @@ async fn route() -> io::Result<Handle> {
 }
 
 /// A thread in a network namespace of its own, to the end of the process: its runtime, and the namespace.
-fn apart() -> io::Result<(Handle, File)> {
+pub(crate) fn apart() -> io::Result<(Handle, File)> {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         let made = || {

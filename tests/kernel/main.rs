@@ -25,6 +25,7 @@ mod kernel_state;
 mod loss;
 mod lossy;
 mod many;
+mod narrow;
 #[path = "../../examples/echo/pattern.rs"]
 mod pattern;
 mod postgres;

@@ -19,8 +19,8 @@ use crate::error::EndCause;
 use crate::icmp::{self, Reply};
 use crate::output::{Outgoing, SendPacketError};
 use crate::stack::{Inner, Stack};
-pub(crate) use table::{Outcome, Pings};
 use table::Request;
+pub(crate) use table::{Outcome, Pings};
 
 /// Most octets of data: what a packet of 65,535 octets holds beside its headers.
 const MAX_DATA: usize = 65_507;
@@ -104,7 +104,10 @@ impl fmt::Display for PingError {
         match self.reason {
             PingFailure::Notice(notice) => write!(f, "{from} answers: {notice}"),
             PingFailure::TooBig(mtu) => {
-                write!(f, "{from} answers: too big for the path, which takes packets of {mtu} octets; send less data")
+                write!(
+                    f,
+                    "{from} answers: too big for the path, which takes packets of {mtu} octets; send less data"
+                )
             }
         }
     }
@@ -186,7 +189,9 @@ impl Ping {
         };
         match timeout(self.patience, answer).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("{target} did not answer in time"))),
+            Err(_) => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, format!("{target} did not answer in time")))
+            }
         }
     }
 
@@ -215,7 +220,8 @@ impl Ping {
                 Err(SendPacketError::Full) => began = None,
                 Err(SendPacketError::Partly(others)) => rest = Some(others),
                 Err(SendPacketError::TooBig { mtu }) => {
-                    let text = format!("{} octets of data are too many for a path that takes {mtu}", self.data_len);
+                    let text =
+                        format!("{} octets of data are too many for a path that takes {mtu}", self.data_len);
                     return Err(invalid(text));
                 }
                 Err(SendPacketError::Gone) => return Err(EndCause::StackStopped.to_io()),

@@ -13,6 +13,9 @@ use crate::icmp::{self, News, Problem, Reply};
 use crate::ping::{Outcome, PingError, PingFailure};
 use crate::route::Destination;
 
+/// Octets of a packet that every host takes (RFC 1122 3.3.2).
+const LEAST_RECEIVED: u16 = 576;
+
 impl Packet<'_> {
     pub(super) fn icmp(&mut self, packet: &IpPacket<'_>) {
         let counters = &self.inner.counters;
@@ -78,8 +81,15 @@ impl Packet<'_> {
         let Some((tuple, _)) = icmp::quoted_segment(quote) else { return false };
         match news {
             News::Notice(notice) => self.inner.udp.handle_error(tuple.local(), tuple.remote(), notice),
-            // Nobody remembers what was sent: such a report is not believed (R8201-3).
-            News::TooBig(_) => false,
+            News::TooBig(mtu) => {
+                // Nobody remembers what was sent: more than the ports cannot be checked (R8201-3), so that a forger may
+                // bring the size down to what every host takes, and no further.
+                let known = self.inner.udp.is_connected(tuple.local(), tuple.remote());
+                if known {
+                    self.inner.path_mtu.lower(quote.dst, mtu.max(LEAST_RECEIVED));
+                }
+                known
+            }
         }
     }
 

@@ -76,12 +76,7 @@ impl Pings {
     }
 
     /// A place for a ping from `local` to `target` with `octets` of data.
-    pub(crate) fn register(
-        &self,
-        local: IpAddr,
-        target: IpAddr,
-        octets: usize,
-    ) -> io::Result<Waiting<'_>> {
+    pub(crate) fn register(&self, local: IpAddr, target: IpAddr, octets: usize) -> io::Result<Waiting<'_>> {
         let cookie = self.draw().to_be_bytes();
         let mut slots = lock(&self.slots);
         if slots.len() >= MOST {

@@ -108,6 +108,11 @@ impl Udp {
         endpoint.is_some()
     }
 
+    /// Whether a socket is connected so.
+    pub(crate) fn is_connected(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        self.table.get(&FourTuple::new(local, remote), remote).is_some()
+    }
+
     /// Enters a socket; port 0 takes a free one.
     fn bind(&self, local: SocketAddr, config: &UdpConfig) -> io::Result<Arc<Endpoint>> {
         let mut by_port = self.by_port.write().unwrap_or_else(PoisonError::into_inner);

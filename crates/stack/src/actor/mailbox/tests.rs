@@ -19,7 +19,7 @@ fn budget() -> Budget {
 fn sequence(mailbox: &Mailbox, budget: &Budget) -> Vec<u32> {
     let numbers = mailbox.take(budget).into_iter().map(|arrival| match arrival.input {
         Input::Segment(segment) => segment.header.seq.0,
-        Input::Icmp { seq, .. } => seq.0,
+        Input::Icmp { seq, .. } | Input::TooBig { seq, .. } => seq.0,
     });
     numbers.collect()
 }

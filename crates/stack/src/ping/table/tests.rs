@@ -28,7 +28,8 @@ fn places_are_bounded_and_come_back() {
 fn names_do_not_follow_one_another() {
     let pings = pings();
     let waiting: Vec<_> = (0..100).map(|_| pings.register(LOCAL, TARGET, 0).unwrap().name).collect();
-    let follows = |pair: &[(u16, u16)]| pair[0].0.abs_diff(pair[1].0) < 2 || pair[0].1.abs_diff(pair[1].1) < 2;
+    let follows =
+        |pair: &[(u16, u16)]| pair[0].0.abs_diff(pair[1].0) < 2 || pair[0].1.abs_diff(pair[1].1) < 2;
     assert!(waiting.windows(2).filter(|pair| follows(pair)).count() < 5, "{waiting:?}");
     let other = Pings::new([8; 16]);
     assert_ne!(waiting[0], other.register(LOCAL, TARGET, 0).unwrap().name, "the key decides");

@@ -6,6 +6,7 @@ use netstack_wire::SeqNum;
 use proptest::prelude::*;
 
 use super::loss::Rule;
+use super::run::ones;
 use super::{Echo, News, Scoreboard};
 use crate::send::rate::DeliveryRate;
 use crate::time::Instant;
@@ -106,6 +107,7 @@ enum Op {
     Probe,
     Timeout,
     Undo,
+    Recut(u32, bool),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -119,6 +121,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Probe),
         1 => Just(Op::Timeout),
         1 => Just(Op::Undo),
+        1 => (1..150_u32, any::<bool>()).prop_map(|(mss, lose)| Op::Recut(mss, lose)),
     ]
 }
 
@@ -213,6 +216,7 @@ impl Run {
                 }
             }
             Op::Timeout => self.timeout(),
+            Op::Recut(mss, lose) => self.recut(mss, lose),
             Op::Undo => {
                 self.board.unmark();
                 for piece in &mut self.model.pieces {
@@ -253,6 +257,30 @@ impl Run {
         }
     }
 
+    /// The board says where it cuts; each piece is what the segment was of which it is a part, but for copies that are as wide.
+    fn recut(&mut self, mss: u32, lose: bool) {
+        let wide = |piece: &Piece| !piece.sacked && piece.end - piece.start > u64::from(mss);
+        let expected = self.model.sum(wide);
+        assert_eq!(self.board.recut(mss, lose), expected);
+        let old = std::mem::take(&mut self.model.pieces);
+        let bounds: Vec<_> =
+            self.board.runs.iter().flat_map(|run| ones(run.all()).map(|index| run.bounds(index))).collect();
+        for bounds in bounds {
+            let of = old.iter().find(|piece| piece.end > bounds.start).expect("nothing new is in flight");
+            let mut piece = Piece { start: bounds.start, end: bounds.end, ..of.clone() };
+            if wide(of) {
+                assert!(piece.end - piece.start <= u64::from(mss), "{piece:?} is wider than {mss}");
+                piece.lost |= lose;
+                piece.resent = false;
+                piece.sent.truncate(1);
+            } else {
+                assert_eq!((piece.start, piece.end), (of.start, of.end), "what fits stays as it is");
+            }
+            self.model.pieces.push(piece);
+        }
+        assert_eq!(self.model.pieces.last().map_or(self.nxt, |last| last.end), self.nxt);
+    }
+
     fn check(&self) {
         let [sacked, lost, held, resent, segments] = self.board.recount();
         assert_eq!(self.board.pipe(), self.model.pipe());
@@ -279,7 +307,7 @@ proptest! {
     /// recount of single segments gives.
     #[test]
     fn the_scoreboard_is_its_model(ops in proptest::collection::vec(op(), 1..200), iss in any::<u32>()) {
-        // req: R9937-3, R6675-2, R6675-3, R8985-10, R2018-8
+        // req: R9937-3, R6675-2, R6675-3, R8985-10, R2018-8, R1191-2
         let board = Scoreboard::new(SeqNum(iss));
         let una = board.position(SeqNum(iss));
         let mut run = Run {
@@ -392,4 +420,22 @@ fn the_wait_is_that_of_the_last_overtaken() {
     let found = board.detect(&rule(26_000), &mut |_, _| {});
     assert_eq!((found.octets, found.wait), (30 * M, None));
     assert_eq!(board.held(), 80 * M);
+}
+
+#[test]
+fn what_is_lost_is_cut_without_short_pieces_between_and_the_rest_keeps_its_bounds() {
+    // req: R1191-2, R4821-2
+    for (lose, expected) in [(true, vec![60, 60, 60, 60, 60]), (false, vec![60, 40, 60, 40, 60, 40])] {
+        let mut board = Scoreboard::new(SeqNum(0));
+        let sent = DeliveryRate::default().on_send(at(0), 0, 3 * M);
+        board.record(3 * M, false, M, at(0), sent);
+        assert_eq!(board.segment_at(SeqNum(M)).map(|segment| segment.len), Some(M));
+        assert_eq!(board.segment_at(SeqNum(M + 1)), None, "no segment begins there");
+        assert_eq!(board.recut(60, lose), 3 * M);
+        let lens: Vec<_> =
+            board.runs.iter().flat_map(|run| ones(run.all()).map(|index| run.len(index))).collect();
+        assert_eq!(lens, expected);
+        assert_eq!((board.held(), board.pipe()), if lose { (3 * M, 0) } else { (0, 3 * M) });
+        assert_eq!(board.recut(60, lose), 0, "all of it fits");
+    }
 }
