@@ -98,7 +98,9 @@ pub(crate) async fn ping_kernel(world: Arc<World>) -> CaseResult {
     let error = stack.ping(world.silent_ip()).hop_limit(1).await.err().ok_or("an answer from nowhere")?;
     let told = error.get_ref().and_then(|inner| inner.downcast_ref::<PingError>()).copied();
     ensure!(
-        told.is_some_and(|told| told.from == kernel && told.reason == PingFailure::Notice(IcmpNotice::TimeExceeded)),
+        told.is_some_and(
+            |told| told.from == kernel && told.reason == PingFailure::Notice(IcmpNotice::TimeExceeded)
+        ),
         "no router told that the hop limit ran out, but {error:?}"
     );
     Ok(())

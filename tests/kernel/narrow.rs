@@ -158,7 +158,8 @@ fn no_duplicate_detection() -> io::Result<()> {
 /// Gives a link of this thread's namespace its address and brings it up, without super-segments, which no link would drop.
 async fn configure(handle: &Handle, name: &str, ip: IpAddr, len: u8, mtu: Option<u16>) -> io::Result<()> {
     let index = nix::net::if_::if_nametoindex(name)?;
-    let mut link = LinkUnspec::new_with_index(index).up().append_extra_attribute(LinkAttribute::GsoMaxSegs(1));
+    let mut link =
+        LinkUnspec::new_with_index(index).up().append_extra_attribute(LinkAttribute::GsoMaxSegs(1));
     if let Some(mtu) = mtu {
         link = link.mtu(mtu.into());
     }

@@ -282,7 +282,11 @@ impl Connection {
         // The pointer of urgent data differs from segment to segment: they leave one by one (MUST-62).
         let urgent = self.snd.urgent.is_some_and(|up| up.after(self.snd.nxt));
         let single = urgent || self.ecn.leaves_one_by_one();
-        if !single && frto.is_none() && !force && let Some((size, len)) = self.mtu_probe(now, mss) {
+        if !single
+            && frto.is_none()
+            && !force
+            && let Some((size, len)) = self.mtu_probe(now, mss)
+        {
             return Some(Plan { at: self.snd.nxt, len, fin: false, mss: len, kind: Kind::MtuProbe(size) });
         }
         let most = if single { 0 } else { most };

@@ -19,8 +19,8 @@ const BASES_V6: [u16; 1] = [LEAST_V6];
 
 /// MTUs of links and of common tunnels: a search steps from one to the next (RFC 8899 5.3.2).
 const SIZES: [u16; 20] = [
-    576, 1006, 1200, 1280, 1340, 1380, 1400, 1420, 1440, 1460, 1480, 1492, 1500, 2002, 4352, 8166, 9000, 17_914,
-    32_000, 65_535,
+    576, 1006, 1200, 1280, 1340, 1380, 1400, 1420, 1440, 1460, 1480, 1492, 1500, 2002, 4352, 8166, 9000,
+    17_914, 32_000, 65_535,
 ];
 
 /// The plateaus of RFC 1191 7, for routers that do not name their MTU (R1191-3).

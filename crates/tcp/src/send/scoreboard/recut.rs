@@ -54,14 +54,14 @@ impl Scoreboard {
         let mut octets = 0;
         for run in core::mem::take(&mut self.runs) {
             let wide = run.wider_than(mss) & !run.sacked;
-            let mut from = 0;
-            while from < run.count() {
+            let (mut from, count) = (0, run.count());
+            while from < count {
                 // Segments in a row of which the same is true.
                 let alike = |index: u32| {
                     let of = |map: u64| map >> index & 1;
                     (of(wide), of(wide & run.lost))
                 };
-                let to = (from + 1..run.count()).find(|to| alike(*to) != alike(from)).unwrap_or(run.count());
+                let to = (from + 1..count).find(|to| alike(*to) != alike(from)).unwrap_or(count);
                 let part = run.part(from..to);
                 if wide >> from & 1 == 0 {
                     self.runs.push_back(part);

@@ -61,5 +61,6 @@ fn finish(pair: &mut Pair, octets: u32, limit: Duration) -> Duration {
 fn packets(pair: &Pair, from: usize) -> Vec<u32> {
     let ours = pair.log[from..].iter().filter(|flight| flight.from == Side::A);
     let text = ours.filter(|flight| !flight.segment.payload.is_empty());
-    text.map(|flight| (20 + flight.segment.header.header_len() + flight.segment.payload.len()) as u32).collect()
+    text.map(|flight| (20 + flight.segment.header.header_len() + flight.segment.payload.len()) as u32)
+        .collect()
 }

@@ -88,7 +88,11 @@ fn a_refused_probe_says_how_far_to_go() {
     }
     let info = pair.connection(Side::A).info();
     assert_eq!(info.path_mtu, 1450);
-    assert_eq!((info.stats.mtu_probes_lost, info.stats.path_mtu_reductions), (1, 1), "no probe was too large");
+    assert_eq!(
+        (info.stats.mtu_probes_lost, info.stats.path_mtu_reductions),
+        (1, 1),
+        "no probe was too large"
+    );
 }
 
 /// With a loss beside it the probe tells nothing, and congestion is congestion.
@@ -125,7 +129,8 @@ fn one_probe_is_in_flight_at_most() {
     let info = pair.connection(Side::A).info();
     assert!(info.stats.mtu_probes > 0 && info.path_mtu <= 1300, "{info:?}");
     let probes = larger(&pair, 0);
-    let sixth = probes.iter().position(|probe| probe.segment.payload.len() == 1340 - 52).unwrap_or(probes.len());
+    let sixth =
+        probes.iter().position(|probe| probe.segment.payload.len() == 1340 - 52).unwrap_or(probes.len());
     let rest = &probes[sixth..];
     let apart = |pair: &[Flight]| pair[1].sent - pair[0].sent >= ms(20);
     assert!(rest.windows(2).all(apart), "a round trip lies between two");
