@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rtnetlink::packet_route::link::LinkAttribute;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMetric};
@@ -123,9 +124,7 @@ async fn route(world: &World, narrow: Narrow) -> io::Result<World> {
     };
     kernel.spawn(setup).await.map_err(io::Error::other)??;
     fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
-    if family_is_v6(family) {
-        fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1")?;
-    }
+    fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1")?;
     if narrow == Narrow::Reported {
         let whole = if far.is_ipv4() { 32 } else { 128 };
         let on = RouteMessageBuilder::<IpAddr>::new()
@@ -134,11 +133,24 @@ async fn route(world: &World, narrow: Narrow) -> io::Result<World> {
             .output_interface(nix::net::if_::if_nametoindex(NEAR)?);
         add(&handle, on, vec![RouteMetric::Mtu(NARROW.into()), RouteMetric::Lock(LOCK_MTU)]).await?;
     }
-    Ok(World { stack: world.stack.clone(), gate: world.gate.clone(), family, kernel })
+    let behind = World { stack: world.stack.clone(), gate: world.gate.clone(), family, kernel };
+    reachable(&behind).await?;
+    Ok(behind)
 }
 
-fn family_is_v6(family: Family) -> bool {
-    matches!(family, Family::V6)
+/// Waits until the cable carries packets, which the kernel finds out in its own time.
+async fn reachable(world: &World) -> io::Result<()> {
+    let closed = world.at_stack(9);
+    let attempts = async move {
+        for _ in 0..100 {
+            match tokio::net::TcpStream::connect(closed).await {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(()),
+                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+        Err(io::Error::other("the kernel behind the router does not reach the stack"))
+    };
+    world.on_kernel(attempts).await.map_err(io::Error::other)?
 }
 
 fn netlink() -> io::Result<Handle> {
