@@ -191,7 +191,7 @@ impl Connection {
     pub(super) fn look_for_losses(&mut self, now: Instant) -> Found {
         if self.snd.board.is_clean() {
             self.timers.stop(Timer::Reorder);
-            return Found::default();
+            return self.judge_mtu_probe(now, Found::default());
         }
         let rule = self.snd.rack.rule(now, self.reordering_window());
         let probe = self.snd.path.probe().map(|probe| probe.sent);

@@ -64,6 +64,10 @@ impl Scoreboard {
                 let to = (from + 1..count).find(|to| alike(*to) != alike(from)).unwrap_or(count);
                 let part = run.part(from..to);
                 if wide >> from & 1 == 0 {
+                    if let Some(repairs) = self.repairs.as_mut().filter(|_| part.lost & !part.resent != 0) {
+                        // Its end may be new.
+                        repairs.holes.insert(part.end);
+                    }
                     self.runs.push_back(part);
                 } else {
                     octets += (part.end - part.start) as u32;
@@ -90,10 +94,7 @@ impl Scoreboard {
             repairs.forget_loss(part, part.all());
             repairs.judged = repairs.judged.min(part.start);
             if lost {
-                let octets = (part.end - part.start) as u32;
-                repairs.lost += octets;
-                repairs.held += octets;
-                repairs.holes_from = repairs.holes_from.min(part.start);
+                repairs.lost += (part.end - part.start) as u32;
             }
         }
         // Where the originals may still arrive their bounds stay, so that reports of them are understood.
@@ -115,6 +116,9 @@ impl Scoreboard {
             run.lost = if lost { run.all() } else { 0 };
             run.ever = if part.ever != 0 { run.all() } else { 0 };
             start += u64::from(len);
+            if let Some(repairs) = self.repairs.as_mut().filter(|_| lost) {
+                repairs.add_hole(run.end, run.octets(run.all()));
+            }
             self.runs.push_back(run);
         }
     }
