@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio_netstack::TcpConfig;
 
 use crate::world::{CaseResult, World};
-use crate::{change, close, connect, ecn, hostile, icmp, lossy, many, narrow, postgres, reset, transfer, udp};
+use crate::{
+    change, close, connect, ecn, hostile, icmp, lossy, many, narrow, postgres, reset, transfer, udp,
+};
 
 /// The kind of Tokio runtime that the stack runs on.
 #[derive(Clone, Copy, Debug)]

@@ -30,12 +30,8 @@ use crate::budget::{Budget, Change};
 use crate::clock::Clock;
 use crate::demux::Table;
 use crate::fragment::{FragmentIds, Fragments};
-<<<<<<< HEAD
-use crate::icmp::ErrorLimiter;
-use crate::lane::lock;
-=======
 use crate::icmp::Limiter;
->>>>>>> bee6271 (stack: ping, echo limit, a cache of path MTUs)
+use crate::lane::lock;
 use crate::listener::{ListenConfig, ListenerShared, Listeners};
 use crate::path_mtu::PathMtus;
 use crate::ping::Pings;
@@ -191,18 +187,10 @@ impl Inner {
     /// The stack is told to stop: every socket gets an error.
     pub(crate) fn stop(self: &Arc<Self>) {
         if self.lifecycle.stop() {
-<<<<<<< HEAD
             self.interfaces.stop();
+            self.pings.stop();
             self.end_all();
             lock(&self.interfaces.watchers).take().wake();
-=======
-            self.listeners.close_all(self);
-            self.udp.close_all();
-            self.pings.stop();
-            for shared in self.table.actors() {
-                shared.order(order::STOP);
-            }
->>>>>>> bee6271 (stack: ping, echo limit, a cache of path MTUs)
         }
     }
 

@@ -321,7 +321,9 @@ impl Connection {
     /// peer stays.
     pub fn set_link_mtu(&mut self, mtu: u16) {
         self.path_mss = link_mss(&self.tuple, &self.config, mtu);
-        self.snd.set_mss(&self.agreed, self.path_mss);
+        self.fit_segments();
+        // What does not fit the new link leaves again in pieces that do.
+        self.snd.board.recut(self.full_segment(), false);
     }
 
     /// Sets the differentiated services code point, 0 to 63 (MUST-48, SHLD-21).
