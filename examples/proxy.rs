@@ -37,13 +37,14 @@ use crate::link::Link;
 /// Dials whatever arrives on a TUN device with the host's sockets.
 ///
 /// A TCP connection is answered once its destination has answered the forwarder:
-/// a closed port is refused, a silent one stays silent.
+/// a closed port is refused, a silent one stays silent. UDP flows keep the
+/// address and port that they were sent to.
 ///
 /// Without options it makes two network namespaces: the packets of all
 /// connections of the first go into the TUN device, and the forwarder's sockets
-/// are in the second, beside some servers. It scans ports and downloads through
-/// itself, and leaves nothing behind; the exit status is 0 if all that arrived
-/// was right.
+/// are in the second, beside some servers. It scans ports, downloads and sends
+/// datagrams through itself, and leaves nothing behind; the exit status is 0 if
+/// all that arrived was right.
 ///
 /// With --tun it forwards what that TUN device brings, until Ctrl-C or SIGTERM.
 /// Route into the device what is to be forwarded, and keep the forwarder's own

@@ -9,6 +9,8 @@ fn what_arrives_is_dialled_and_closed_ports_are_refused() {
     for server in ["198.51.100.10", "2001:db8:1::10"] {
         let scan = format!("{server}: of ports 1 to 1024, open [22, 80, 443], refused 1021, silent 0\n");
         assert!(printed.contains(&scan), "{printed}");
+        let echo = format!("{server}: 100 of 100 datagrams came back from where they were sent\n");
+        assert!(printed.contains(&echo), "{printed}");
     }
     assert!(printed.ends_with("every SHA-256 is that of what was sent\n"), "{printed}");
 }

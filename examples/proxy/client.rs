@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::pattern::Pattern;
-use crate::upstream::BYTES;
+use crate::upstream::{BYTES, ECHO};
 
-/// After this a port counts as silent.
+/// After this a port counts as silent, a datagram as lost.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ports scanned at the same time.
@@ -107,4 +107,34 @@ async fn one_download(server: SocketAddr, seed: u64, bytes: u64) -> io::Result<(
         return Err(differs("the SHA-256"));
     }
     Ok(())
+}
+
+/// Sends datagrams of these lengths to the echo service from a socket each, and waits for what comes back to it from the
+/// address that it was sent to; how many did.
+pub(crate) async fn echo_datagrams(ip: IpAddr, lengths: &[usize]) -> io::Result<usize> {
+    let mut echoes = JoinSet::new();
+    for (seed, &len) in lengths.iter().enumerate() {
+        echoes.spawn(async move {
+            let any: IpAddr = if ip.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+            let socket = UdpSocket::bind((any, 0)).await?;
+            // From anywhere else a connected socket takes nothing.
+            socket.connect((ip, ECHO)).await?;
+            let mut data = vec![0; len];
+            Pattern::new(seed as u64).fill(&mut data);
+            let mut buf = vec![0; 65_535];
+            // UDP promises nothing; a datagram that a full queue has dropped is sent again.
+            for _ in 0..3 {
+                socket.send(&data).await?;
+                if let Ok(received) = timeout(PATIENCE, socket.recv(&mut buf)).await {
+                    return Ok(buf[..received?] == data);
+                }
+            }
+            Ok::<_, io::Error>(false)
+        });
+    }
+    let mut returned = 0;
+    while let Some(echo) = echoes.join_next().await {
+        returned += usize::from(echo.map_err(io::Error::other)??);
+    }
+    Ok(returned)
 }

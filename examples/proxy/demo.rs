@@ -128,6 +128,12 @@ async fn show(downloads: u32, bytes: u64) -> io::Result<()> {
             "only the ports that a server listens on are open, and none is silent",
         )?;
     }
+    let lengths: Vec<usize> = (0..100).map(|i| i * 14 + 1).collect();
+    for ip in SERVERS {
+        let returned = client::echo_datagrams(ip, &lengths).await?;
+        println!("{ip}: {returned} of {} datagrams came back from where they were sent", lengths.len());
+        check(returned == lengths.len(), "every datagram comes back")?;
+    }
     println!("{downloads} downloads of {} bytes at the same time ...", grouped(bytes));
     let started = Instant::now();
     client::download(&SERVERS, downloads, bytes).await?;

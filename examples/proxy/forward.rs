@@ -1,18 +1,21 @@
 //! The forwarder.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, TcpStream};
-use tokio_netstack::{Incoming, Stack, TcpIncoming};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio_netstack::{Incoming, Stack, TcpIncoming, UdpSession, UdpSessions, UdpSessionsConfig};
 
 /// How long a destination has to answer. A client that repeats its SYN sees silence until then, as without a forwarder.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a relay holds of each direction.
 const BUFFER: usize = 64 * 1024;
+
+/// No datagram is larger.
+const DATAGRAM: usize = 65_535;
 
 /// How the host's sockets are made.
 #[derive(Debug, Default)]
@@ -29,6 +32,17 @@ impl Dial {
         }
         tokio::time::timeout(PATIENCE, socket.connect(to)).await?
     }
+
+    async fn udp(&self, to: SocketAddr) -> io::Result<UdpSocket> {
+        let any: IpAddr =
+            if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0)).await?;
+        if let Some(interface) = &self.interface {
+            socket.bind_device(Some(interface.as_bytes()))?;
+        }
+        socket.connect(to).await?;
+        Ok(socket)
+    }
 }
 
 /// Forwards all that arrives, in tasks of the current runtime, until the stack ends.
@@ -38,6 +52,7 @@ impl Dial {
 pub(crate) fn start(stack: &Stack, dial: Dial) -> io::Result<()> {
     let dial = Arc::new(dial);
     tokio::spawn(tcp(stack.tcp_incoming()?, Arc::clone(&dial)));
+    tokio::spawn(udp(stack.udp_sessions(UdpSessionsConfig::new())?, dial));
     Ok(())
 }
 
@@ -68,4 +83,28 @@ async fn relay(syn: Incoming, dial: &Dial) -> io::Result<(u64, u64)> {
     };
     let mut client = syn.accept().await?;
     tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER).await
+}
+
+async fn udp(sessions: UdpSessions, dial: Arc<Dial>) {
+    while let Ok(session) = sessions.accept().await {
+        let dial = Arc::clone(&dial);
+        tokio::spawn(async move {
+            let (from, to) = (session.peer_addr(), session.local_addr());
+            if let Err(error) = exchange(&session, &dial).await {
+                tracing::debug!(%from, %to, %error, "ended");
+            }
+        });
+    }
+}
+
+/// Carries datagrams both ways until the session has been idle for its time limit, or nobody is there.
+async fn exchange(session: &UdpSession, dial: &Dial) -> io::Result<()> {
+    let upstream = dial.udp(session.local_addr()).await?;
+    let (mut there, mut back) = (vec![0; DATAGRAM], vec![0; DATAGRAM]);
+    loop {
+        tokio::select! {
+            len = session.recv(&mut there) => upstream.send(&there[..len?]).await?,
+            len = upstream.recv(&mut back) => session.send(&back[..len?]).await?,
+        };
+    }
 }

@@ -1,16 +1,18 @@
-//! The servers of the demonstration, on the host's side: bytes on request, and open ports.
+//! The servers of the demonstration, on the host's side: bytes on request, and an echo of datagrams.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::pattern::Pattern;
 
 /// Serves bytes: takes a seed and a count, each of 8 bytes, and gives that many bytes of the pattern and their SHA-256.
 pub(crate) const BYTES: u16 = 7000;
+/// The echo service (RFC 862).
+pub(crate) const ECHO: u16 = 7;
 /// Ports that accept and do nothing: the open ones of the scan.
 pub(crate) const OPEN: [u16; 3] = [22, 80, 443];
 
@@ -30,6 +32,7 @@ pub(crate) async fn start(addresses: &[IpAddr]) -> io::Result<()> {
             let silent = TcpListener::bind(at(port)).await?;
             tokio::spawn(async move { while silent.accept().await.is_ok() {} });
         }
+        tokio::spawn(echo(UdpSocket::bind(at(ECHO)).await?));
     }
     Ok(())
 }
@@ -47,4 +50,12 @@ async fn send_bytes(mut stream: TcpStream) -> io::Result<()> {
     }
     stream.write_all(&sum.finalize()).await?;
     stream.shutdown().await
+}
+
+async fn echo(socket: UdpSocket) -> io::Result<()> {
+    let mut buf = vec![0; 65_535];
+    loop {
+        let (len, from) = socket.recv_from(&mut buf).await?;
+        socket.send_to(&buf[..len], from).await?;
+    }
 }

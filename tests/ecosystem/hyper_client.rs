@@ -60,7 +60,7 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infal
 }
 
 /// Serves the version of HTTP that the test is about, on connections from the `Stream`.
-async fn serve(mut connections: TcpListenerStream, version: Version) {
+pub(crate) async fn serve(mut connections: TcpListenerStream, version: Version) {
     while let Some(Ok(stream)) = connections.next().await {
         let io = TokioIo::new(stream);
         tokio::spawn(async move {

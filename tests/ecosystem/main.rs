@@ -8,6 +8,7 @@ mod codec;
 mod copy;
 mod h2_streams;
 mod hyper_client;
+mod names;
 mod portable;
 mod tls;
 mod websocket;

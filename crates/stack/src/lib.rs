@@ -41,7 +41,7 @@
 //! # Features
 //!
 //! - `tun` (default): the Linux TUN device, [`device::tun`](netstack_device).
-//! - `axum`, `hyper`: see [`ext`].
+//! - `axum`, `hyper`, `hickory`: see [`ext`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

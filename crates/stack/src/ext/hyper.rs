@@ -28,7 +28,8 @@ impl Connection for TcpStream {
 ///
 /// A host that is an address is connected to. Any other is looked up by the resolver that [`resolver`](Self::resolver)
 /// gives it, a service of the kind that hyper-util's own `HttpConnector` takes; without one it is an error. A stack has no
-/// way to ask the system's resolver, which would answer for the system's network.
+/// way to ask the system's resolver, which would answer for the system's network;
+/// features `hyper` and `hickory` together have `Names`, which asks through the stack.
 ///
 /// The addresses found are tried in their order, each for at most the [`connect_timeout`](Self::connect_timeout).
 ///

@@ -9,13 +9,22 @@
 //! |---|---|
 //! | `axum` | [`TcpListener`](crate::TcpListener) is an `axum::serve::Listener`; `PeerAddr` for `ConnectInfo` |
 //! | `hyper` | `Connector`, with which hyper-util's client connects through a stack |
+//! | `hickory` | `StackRuntime`, with which hickory-resolver asks its servers through a stack; with `hyper` too, `Names` |
 
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "hickory")]
+mod hickory;
 #[cfg(feature = "hyper")]
 mod hyper;
+#[cfg(all(feature = "hyper", feature = "hickory"))]
+mod names;
 
 #[cfg(feature = "axum")]
 pub use axum::PeerAddr;
+#[cfg(feature = "hickory")]
+pub use hickory::StackRuntime;
 #[cfg(feature = "hyper")]
 pub use hyper::{Connecting, Connector, NoNames};
+#[cfg(all(feature = "hyper", feature = "hickory"))]
+pub use names::Names;
