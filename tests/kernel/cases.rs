@@ -9,7 +9,8 @@ use tokio_netstack::TcpConfig;
 
 use crate::world::{CaseResult, World};
 use crate::{
-    change, close, connect, ecn, hostile, icmp, lossy, many, narrow, postgres, reset, transfer, udp,
+    change, close, connect, deferred, ecn, hostile, icmp, lossy, many, narrow, options, postgres, reset,
+    transfer, udp,
 };
 
 /// The kind of Tokio runtime that the stack runs on.
@@ -47,6 +48,8 @@ pub(crate) struct Setup {
     pub(crate) queues: usize,
     pub(crate) mtu: usize,
     pub(crate) configure: fn(&mut TcpConfig),
+    /// The stack takes every address, and the kernel sends it [`crate::world::FOREIGN_V4`] and its like.
+    pub(crate) any_address: bool,
 }
 
 type Run = Pin<Box<dyn Future<Output = CaseResult>>>;
@@ -61,15 +64,17 @@ pub(crate) struct Case {
     pub(crate) run: fn(Arc<World>) -> Run,
 }
 
-/// `name: function, flavour, family, link, deadline in seconds [, configuration] [=> queues] [| mtu];`
+/// `name: function, flavour, family, link, deadline in seconds [, configuration] [=> queues] [| mtu] [where any_address];`
 macro_rules! cases {
     (@configure) => { |_| () };
     (@configure $configure:path) => { $configure };
+    (@any) => { false };
+    (@any any_address) => { true };
     (@queues) => { 1 };
     (@queues $queues:literal) => { $queues };
     (@mtu) => { 1500 };
     (@mtu $mtu:literal) => { $mtu };
-    ($($name:literal: $run:path, $flavour:ident, $family:ident, $link:ident, $seconds:literal $(, $configure:path)? $(=> $queues:literal)? $(| $mtu:literal)?;)*) => {
+    ($($name:literal: $run:path, $flavour:ident, $family:ident, $link:ident, $seconds:literal $(, $configure:path)? $(=> $queues:literal)? $(| $mtu:literal)? $(where $any:ident)?;)*) => {
         pub(crate) static CASES: &[Case] = &[$(Case {
             name: $name,
             setup: Setup {
@@ -79,6 +84,7 @@ macro_rules! cases {
                 queues: cases!(@queues $($queues)?),
                 mtu: cases!(@mtu $($mtu)?),
                 configure: cases!(@configure $($configure)?),
+                any_address: cases!(@any $($any)?),
             },
             deadline: Duration::from_secs($seconds),
             run: |world| Box::pin($run(world)),
@@ -99,6 +105,12 @@ cases! {
     "connect::silent::v6": connect::silent, CurrentThread, V6, Offload, 15, connect::short_syn_limit;
     "connect::unreachable::v4": connect::unreachable, CurrentThread, V4, Plain, 15, connect::short_syn_limit;
     "connect::unreachable::v6": connect::unreachable, MultiThread, V6, Offload, 15, connect::short_syn_limit;
+    "deferred::decisions::v4": deferred::decisions, MultiThread, V4, Plain, 20;
+    "deferred::decisions::v6": deferred::decisions, CurrentThread, V6, Offload, 20;
+    "deferred::any_address::v4": deferred::any_address, CurrentThread, V4, Offload, 20 where any_address;
+    "deferred::any_address::v6": deferred::any_address, MultiThread, V6, Plain, 20 where any_address;
+    "options::of_a_socket::v4": options::of_a_socket, CurrentThread, V4, Plain, 10;
+    "options::of_a_socket::v6": options::of_a_socket, MultiThread, V6, Plain, 10;
     "ecn::both_roles::v4": ecn::both_roles, CurrentThread, V4, Plain, 20, ecn::asking;
     "ecn::both_roles::v6": ecn::both_roles, MultiThread, V6, Offload, 20, ecn::asking;
     "ecn::both_roles::accurate": ecn::both_roles, MultiThread, V4, Offload, 20, ecn::accurate;

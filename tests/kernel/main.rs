@@ -11,6 +11,7 @@ mod cases;
 mod change;
 mod close;
 mod connect;
+mod deferred;
 mod ecn;
 mod forge;
 mod gate;
@@ -26,6 +27,7 @@ mod loss;
 mod lossy;
 mod many;
 mod narrow;
+mod options;
 #[path = "../../examples/echo/pattern.rs"]
 mod pattern;
 mod postgres;

@@ -49,6 +49,10 @@ impl Error for Refused {}
 
 pub(crate) const DEVICE: &str = "nst0";
 
+/// Networks that the kernel routes to the stack's device in a case with `any_address`.
+pub(crate) const FOREIGN_V4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 0);
+pub(crate) const FOREIGN_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, 0);
+
 /// The stack on its device, with the kernel on the other side.
 pub(crate) struct World {
     pub(crate) stack: Stack,
@@ -169,7 +173,7 @@ fn runtime(flavour: Flavour) -> io::Result<Runtime> {
 }
 
 async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
-    let device: TunDevice = TunConfig::new(DEVICE)
+    let mut tun = TunConfig::new(DEVICE)
         .mtu(setup.mtu)
         .queues(setup.queues)
         .offload(match setup.link {
@@ -177,10 +181,11 @@ async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
             Link::Offload => OffloadMode::Auto,
         })
         .host_address(Ipv4Addr::new(192, 0, 2, 1).into(), 24)
-        .host_address(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(), 64)
-        .open()
-        .await
-        .map_err(io::Error::from)?;
+        .host_address(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(), 64);
+    if setup.any_address {
+        tun = tun.route(FOREIGN_V4.into(), 24).route(FOREIGN_V6.into(), 64);
+    }
+    let device: TunDevice = tun.open().await.map_err(io::Error::from)?;
     eprintln!("device: {device:?}");
     let device: Box<dyn Device> = match setup.link {
         Link::Coalescing => Box::new(Coalescing::new(device)),
@@ -193,6 +198,7 @@ async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
         .device(Gated { device, gate: gate.clone() })
         .address("192.0.2.2/24".parse()?)
         .address("2001:db8::2/64".parse()?)
+        .any_address(setup.any_address)
         .tcp_config(config)
         .build()?;
     Ok(World { stack, gate, family: setup.family, kernel })

@@ -67,6 +67,7 @@ mod path_mtu;
 mod ping;
 mod route;
 mod secrets;
+mod socket;
 mod stack;
 mod stream;
 mod udp;
@@ -79,7 +80,8 @@ pub use netstack_tcp::{
 };
 pub use ping::{Ping, PingError, PingFailure, PingReply};
 pub use route::{IpNetwork, IpPrefix, PrefixError};
-pub use stack::{DeviceLost, Stack, StackBuilder, StackCounters};
+pub use socket::TcpSocket;
+pub use stack::{ConnectionEntry, DeviceLost, Stack, StackBuilder, StackCounters};
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf};
 pub use udp::{
     MessageTooLong, RecvMsg, SendMsg, UdpConfig, UdpSession, UdpSessions, UdpSessionsConfig, UdpSocket,

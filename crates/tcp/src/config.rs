@@ -391,6 +391,18 @@ impl TcpConfig {
         self.user_timeout
     }
 
+    /// Keep-alive probing, if it is on.
+    #[must_use]
+    pub fn keepalive_times(&self) -> Option<KeepAlive> {
+        self.keepalive
+    }
+
+    /// The upper bound on the MSS; 65,535 where the device's MTU alone decides.
+    #[must_use]
+    pub fn mss_limit(&self) -> u16 {
+        self.mss
+    }
+
     /// The differentiated services code point of what is sent.
     #[must_use]
     pub fn dscp_value(&self) -> u8 {

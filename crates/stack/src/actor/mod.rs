@@ -265,6 +265,7 @@ impl Actor {
     fn take_requests(&mut self, now: Instant) {
         let wanted = self.shared.take_requests();
         self.connection.set_nodelay(self.shared.nodelay());
+        self.connection.set_quickack(self.shared.quickack());
         self.connection.set_dscp(self.shared.dscp());
         self.connection.set_hop_limit(self.shared.hop_limit());
         if let Some(limit) = wanted.user_timeout {
@@ -389,6 +390,7 @@ impl Actor {
             let (memory, capacity) = (self.connection.send_memory(), self.connection.send_capacity());
             self.shared.send.publish(queued, memory, capacity);
         }
+        self.shared.set_state(self.connection.state());
         self.shared.set_out_of_order(self.connection.out_of_order_memory());
         self.shared.mailbox.set_room(self.connection.right_edge_room());
         self.shared.inner.watch_budget();
@@ -430,6 +432,7 @@ impl Actor {
 
     fn tell(&mut self, cause: EndCause) {
         debug!(%cause, "connection ended");
+        self.shared.set_state(self.connection.state());
         if let Some(listener) = self.listener.take() {
             listener.half_open_ended();
         }

@@ -2,19 +2,19 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{
-    AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    AtomicBool, AtomicU8, AtomicU16, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
 };
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use netstack_tcp::congestion::CongestionControl;
-use netstack_tcp::{FourTuple, KeepAlive, TcpConfig, TcpInfo};
+use netstack_tcp::{FourTuple, KeepAlive, State, TcpConfig, TcpInfo};
 
 use super::mailbox::{Arrival, Mailbox};
 use crate::budget::LEAST;
 use crate::error::EndCause;
-use crate::lane::{Phase, RecvSide, SendSide, Waiter, Waiters, lock};
+use crate::lane::{Phase, RecvSide, SendSide, Waiter, Waiters, lock, wait};
 use crate::stack::Inner;
 
 /// Orders to an actor, one bit each.
@@ -43,11 +43,50 @@ pub(crate) enum Linger {
     Reset,
 }
 
+impl From<Option<Duration>> for Linger {
+    fn from(linger: Option<Duration>) -> Self {
+        match linger {
+            None => Self::Background,
+            Some(Duration::ZERO) => Self::Reset,
+            Some(limit) => Self::Bounded(limit),
+        }
+    }
+}
+
+impl From<Linger> for Option<Duration> {
+    fn from(linger: Linger) -> Self {
+        match linger {
+            Linger::Background => None,
+            Linger::Reset => Some(Duration::ZERO),
+            Linger::Bounded(limit) => Some(limit),
+        }
+    }
+}
+
+/// What the socket has set, and whether the actor has yet to hear of it.
+#[derive(Debug)]
+struct Setting<T> {
+    value: Option<T>,
+    new: bool,
+}
+
+impl<T: Copy> Setting<T> {
+    fn new(value: Option<T>) -> Option<Self> {
+        Some(Self { value, new: true })
+    }
+
+    /// Gives what is new once.
+    fn take_new(setting: &mut Option<Self>) -> Option<Option<T>> {
+        let setting = setting.as_mut()?;
+        std::mem::take(&mut setting.new).then_some(setting.value)
+    }
+}
+
 /// Rare requests of the socket; boxed, for most connections never have one.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    pub(crate) keepalive: Option<Option<KeepAlive>>,
-    pub(crate) user_timeout: Option<Option<Duration>>,
+    keepalive: Option<Setting<KeepAlive>>,
+    user_timeout: Option<Setting<Duration>>,
     pub(crate) congestion: Option<CongestionControl>,
     pub(crate) linger: Linger,
     /// Urgent data became pending, or its end moved, since somebody asked.
@@ -58,6 +97,22 @@ pub(crate) struct Requests {
     /// The actor has ended: `info` is its last word.
     ended: bool,
     waiters: Waiters,
+}
+
+impl Requests {
+    /// What the getters need to know of a connection that does not begin with the settings of its stack.
+    fn where_different(config: &TcpConfig, of_stack: &TcpConfig) -> Option<Box<Self>> {
+        let keepalive = config.keepalive_times();
+        let user_timeout = config.user_timeout_limit();
+        if keepalive == of_stack.keepalive_times() && user_timeout == of_stack.user_timeout_limit() {
+            return None;
+        }
+        Some(Box::new(Self {
+            keepalive: Some(Setting { value: keepalive, new: false }),
+            user_timeout: Some(Setting { value: user_timeout, new: false }),
+            ..Self::default()
+        }))
+    }
 }
 
 /// What the actor has to do about the requests.
@@ -93,10 +148,11 @@ pub(crate) struct Shared {
     /// The connection holds data out of order.
     gap: AtomicBool,
     nodelay: AtomicBool,
+    quickack: AtomicBool,
+    /// The connection's state at the end of the last turn, as an index into [`State::ALL`].
+    state: AtomicU8,
     dscp: AtomicU8,
     hop_limit: AtomicU8,
-    /// Milliseconds; 0 is for ever.
-    user_timeout: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Shared>() <= 512, "the shared part of a connection stays small");
@@ -109,7 +165,7 @@ impl Shared {
             mailbox: Mailbox::new(config.first_recv_buffer_size()),
             send: SendSide::new(config.first_send_buffer_size(), Phase::Connecting, &inner.budget),
             recv: RecvSide::new(&inner.budget),
-            requests: Mutex::default(),
+            requests: Mutex::new(Requests::where_different(config, &inner.config)),
             waker: Mutex::default(),
             flow: inner.secrets.flow_hash(&tuple),
             interface: AtomicU16::new(interface as u16),
@@ -119,9 +175,10 @@ impl Shared {
             touched: AtomicBool::new(false),
             gap: AtomicBool::new(false),
             nodelay: AtomicBool::new(config.is_nodelay()),
+            quickack: AtomicBool::new(false),
+            state: AtomicU8::new(State::SynSent as u8),
             dscp: AtomicU8::new(config.dscp_value()),
             hop_limit: AtomicU8::new(config.hop_limit_value()),
-            user_timeout: AtomicU32::new(config.user_timeout_limit().map_or(0, whole_millis)),
         }
     }
 
@@ -242,6 +299,36 @@ impl Shared {
         self.order(order::REQUEST);
     }
 
+    pub(crate) fn quickack(&self) -> bool {
+        self.quickack.load(Acquire)
+    }
+
+    pub(crate) fn set_quickack(&self, on: bool) {
+        self.quickack.store(on, Relaxed);
+        self.order(order::REQUEST);
+    }
+
+    /// The state at the end of the actor's last turn.
+    pub(crate) fn state(&self) -> State {
+        // The index is that of a state.
+        State::ALL[usize::from(self.state.load(Relaxed))]
+    }
+
+    /// The actor tells the state.
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Relaxed);
+    }
+
+    pub(crate) fn keepalive(&self) -> Option<KeepAlive> {
+        let requests = lock(&self.requests);
+        let set = requests.as_ref().and_then(|requests| requests.keepalive.as_ref());
+        set.map_or_else(|| self.inner.config.keepalive_times(), |setting| setting.value)
+    }
+
+    pub(crate) fn set_keepalive(&self, keepalive: Option<KeepAlive>) {
+        self.request(|requests| requests.keepalive = Setting::new(keepalive));
+    }
+
     pub(crate) fn dscp(&self) -> u8 {
         self.dscp.load(Relaxed)
     }
@@ -261,15 +348,15 @@ impl Shared {
     }
 
     pub(crate) fn user_timeout(&self) -> Option<Duration> {
-        let millis = self.user_timeout.load(Relaxed);
-        (millis > 0).then(|| Duration::from_millis(millis.into()))
+        let requests = lock(&self.requests);
+        let set = requests.as_ref().and_then(|requests| requests.user_timeout.as_ref());
+        set.map_or_else(|| self.inner.config.user_timeout_limit(), |setting| setting.value)
     }
 
     /// Takes whole milliseconds, rounded up; more than 49 days count as that.
     pub(crate) fn set_user_timeout(&self, limit: Option<Duration>) {
-        self.user_timeout.store(limit.map_or(0, whole_millis), Relaxed);
-        let limit = self.user_timeout();
-        self.request(|requests| requests.user_timeout = Some(limit));
+        let limit = limit.map(whole_millis);
+        self.request(|requests| requests.user_timeout = Setting::new(limit));
     }
 
     pub(crate) fn linger(&self) -> Linger {
@@ -280,8 +367,8 @@ impl Shared {
     pub(crate) fn take_requests(&self) -> Wanted {
         let mut requests = lock(&self.requests);
         requests.as_mut().map_or_else(Wanted::default, |requests| Wanted {
-            keepalive: requests.keepalive.take(),
-            user_timeout: requests.user_timeout.take(),
+            keepalive: Setting::take_new(&mut requests.keepalive),
+            user_timeout: Setting::take_new(&mut requests.user_timeout),
             congestion: requests.congestion.take(),
             info: requests.want_info,
         })
@@ -338,8 +425,15 @@ impl Shared {
         }
     }
 
+    /// Asks the actor for its figures; gives the last ones once it has ended.
+    pub(crate) async fn info(&self) -> TcpInfo {
+        let mut ask = true;
+        let poll = |waiter: &Waiter<'_, '_>| self.poll_info(waiter, std::mem::take(&mut ask));
+        wait(poll, |place| self.forget(place)).await
+    }
+
     /// Ready with what the actor said after `ask` was set, or with its last words once it has ended.
-    pub(crate) fn poll_info(&self, waiter: &Waiter<'_, '_>, ask: bool) -> Poll<TcpInfo> {
+    fn poll_info(&self, waiter: &Waiter<'_, '_>, ask: bool) -> Poll<TcpInfo> {
         let mut requests = lock(&self.requests);
         let slot = requests.get_or_insert_default();
         if ask && !slot.ended {
@@ -359,8 +453,9 @@ impl Shared {
 }
 
 /// At least 1, and at most 49 days.
-fn whole_millis(limit: Duration) -> u32 {
-    u32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX).max(1)
+fn whole_millis(limit: Duration) -> Duration {
+    let millis = u32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX).max(1);
+    Duration::from_millis(millis.into())
 }
 
 impl Drop for Shared {

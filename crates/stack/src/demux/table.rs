@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
-use netstack_tcp::{FourTuple, Instant, Segment, TimeWait, TimeWaitAction};
+use netstack_tcp::{FourTuple, Instant, Segment, State, TimeWait, TimeWaitAction};
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpHeader;
 use tokio::time::sleep_until;
@@ -18,7 +18,7 @@ use super::time_wait::Records;
 use crate::actor::Shared;
 use crate::lane::lock;
 use crate::secrets::Secrets;
-use crate::stack::Inner;
+use crate::stack::{ConnectionEntry, Inner};
 
 /// Number of shards, a power of two.
 const SHARDS: usize = 64;
@@ -303,6 +303,34 @@ impl Table {
     /// TIME-WAIT records held.
     pub(crate) fn time_wait_count(&self) -> usize {
         self.records.load(Relaxed)
+    }
+
+    /// Ends TIME-WAIT before its time. False if the tuple is not in it.
+    pub(crate) fn forget_time_wait(&self, tuple: &FourTuple) -> bool {
+        let (hash, index) = self.locate(tuple);
+        let mut shard = lock(&self.shards[index]);
+        let Some(&Entry::TimeWait(slot)) = shard.find(hash, tuple) else { return false };
+        self.remove_record(&mut shard, slot, tuple);
+        true
+    }
+
+    /// All connections with their states, in the order of their tuples.
+    pub(crate) fn list(&self) -> Vec<ConnectionEntry> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let shard = lock(shard);
+            all.extend(shard.table.iter().filter_map(|entry| match entry {
+                Entry::Actor(shared) => {
+                    Some(ConnectionEntry::new(shared.tuple, shared.state(), Arc::downgrade(shared)))
+                }
+                Entry::TimeWait(slot) => {
+                    Some(ConnectionEntry::new(shard.records.tuple(*slot), State::TimeWait, Weak::new()))
+                }
+                Entry::Pending(_) => None,
+            }));
+        }
+        all.sort_by_key(ConnectionEntry::tuple);
+        all
     }
 
     /// All connections, in the order of their tuples: the same on each run.

@@ -98,7 +98,7 @@ impl Packet<'_> {
         }
         match listener.handle_syn(self.at, tuple, segment) {
             SynAction::Spawn(syn) => {
-                let config = Arc::clone(&listener.config);
+                let config = listener.config();
                 let refused = Arc::clone(&listener);
                 let origin = Origin::Passive { syn, listener, iss_above };
                 self.open(tuple, &config, origin, &refused);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use netstack_tcp::TcpConfig;
 
+use crate::actor::Linger;
+
 /// Settings of a listener.
 ///
 /// # Examples
@@ -19,6 +21,9 @@ pub struct ListenConfig {
     pub(crate) backlog: usize,
     pub(crate) max_half_open: usize,
     pub(crate) reuse_port: bool,
+    /// Whether it may be at an address and port that sockets hold which do not listen; only [`crate::TcpSocket`] asks not to.
+    pub(crate) reuse_address: bool,
+    pub(crate) linger: Linger,
     pub(crate) decision_timeout: Duration,
     pub(crate) tcp: Option<TcpConfig>,
 }
@@ -29,6 +34,8 @@ impl Default for ListenConfig {
             backlog: 1024,
             max_half_open: 1024,
             reuse_port: false,
+            reuse_address: true,
+            linger: Linger::Background,
             decision_timeout: Duration::from_secs(60),
             tcp: None,
         }

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use netstack_tcp::TcpConfig;
 
 use super::registry::Place;
-use super::{EVERYWHERE, ListenConfig, ListenerShared, Mode, Ticket};
+use super::{ListenConfig, ListenerShared, Mode, Ticket};
 use crate::lane::{Waiter, wait};
 use crate::stack::{Inner, Origin, Stack};
 use crate::stream::TcpStream;
@@ -66,7 +66,7 @@ impl TcpIncoming {
     ///
     /// As [`TcpListener::bind`](crate::TcpListener::bind).
     pub fn bind(stack: &Stack, addr: impl Into<SocketAddr>, config: ListenConfig) -> io::Result<Self> {
-        Ok(Self { place: Place::take(stack, addr.into(), Some(&config), Mode::Deferred)? })
+        Ok(Self { place: Place::take(stack, Some(addr.into()), Some(&config), Mode::Deferred)? })
     }
 
     /// Takes the SYNs for every port of every address that the stack accepts, in the manner of
@@ -76,7 +76,7 @@ impl TcpIncoming {
     ///
     /// As [`TcpListener::bind_all`](crate::TcpListener::bind_all).
     pub fn bind_all(stack: &Stack, config: ListenConfig) -> io::Result<Self> {
-        Ok(Self { place: Place::take(stack, EVERYWHERE, Some(&config), Mode::Deferred)? })
+        Ok(Self { place: Place::take(stack, None, Some(&config), Mode::Deferred)? })
     }
 
     /// Waits for the next SYN; `None` once the stack has stopped.
@@ -165,7 +165,7 @@ impl Incoming {
     ///
     /// Dropping the future resets the connection.
     pub async fn accept(self) -> io::Result<TcpStream> {
-        let config = Arc::clone(&self.listener.config);
+        let config = self.listener.config();
         self.accept_as(&config).await
     }
 

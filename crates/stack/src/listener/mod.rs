@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 pub use config::ListenConfig;
 pub use incoming::{Incoming, TcpIncoming};
 pub(crate) use queue::ListenerShared;
-pub(crate) use registry::Listeners;
+pub(crate) use registry::{Listeners, Reservation};
 pub use socket::TcpListener;
 pub use stream::TcpListenerStream;
 pub(crate) use undecided::Ticket;
@@ -28,6 +28,8 @@ const EVERYWHERE: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED)
 /// Who answers a SYN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
+    /// Nobody: a socket holds the address and port, and may connect or listen later.
+    Bound,
     /// The stack, at once.
     Prompt,
     /// The stack, when the application says so.

@@ -12,6 +12,7 @@ use netstack_tcp::{FourTuple, Instant, Segment, SynAction, TcpConfig};
 
 use super::undecided::{Ticket, Undecided};
 use super::{ListenConfig, Mode};
+use crate::actor::Linger;
 use crate::error::EndCause;
 use crate::lane::{Waiter, Waiters, lock};
 use crate::stack::Inner;
@@ -30,7 +31,10 @@ pub(super) struct Queue {
 pub(crate) struct ListenerShared {
     /// Port 0 stands for every port, and the unspecified IPv6 address with it for every address of either family.
     pub(super) local: SocketAddr,
-    pub(crate) config: Arc<TcpConfig>,
+    pub(super) mode: Mode,
+    config: Mutex<Arc<TcpConfig>>,
+    linger: Linger,
+    pub(super) reuse_address: bool,
     pub(super) reuse_port: bool,
     pub(super) decision_timeout: Duration,
     pub(super) queue: Mutex<Queue>,
@@ -41,7 +45,10 @@ impl ListenerShared {
         let counts = netstack_tcp::Listener::new(config.backlog, config.max_half_open);
         Self {
             local,
-            config: tcp,
+            mode,
+            config: Mutex::new(tcp),
+            linger: config.linger,
+            reuse_address: config.reuse_address,
             reuse_port: config.reuse_port,
             decision_timeout: config.decision_timeout,
             queue: Mutex::new(Queue {
@@ -52,6 +59,16 @@ impl ListenerShared {
                 closed: None,
             }),
         }
+    }
+
+    /// Settings of the connections accepted from now on.
+    pub(crate) fn config(&self) -> Arc<TcpConfig> {
+        Arc::clone(&lock(&self.config))
+    }
+
+    /// Changes the settings of the connections accepted from now on.
+    pub(super) fn set_config(&self, change: impl FnOnce(&mut TcpConfig)) {
+        change(Arc::make_mut(&mut lock(&self.config)));
     }
 
     /// Decides on a segment that belongs to no connection.
@@ -76,6 +93,7 @@ impl ListenerShared {
 
     /// Puts a connection into the place reserved for it; resets it if the listener is gone.
     pub(crate) fn push(&self, stream: TcpStream) {
+        stream.linger_as(self.linger);
         let mut queue = lock(&self.queue);
         if queue.closed.is_some() {
             drop(queue);

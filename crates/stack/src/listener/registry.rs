@@ -30,7 +30,9 @@ impl Listeners {
         let local = tuple.local();
         let bound_to = |ip: IpAddr, port: u16| {
             let here = by_port.get(&port)?;
-            let mut sharers = here.iter().filter(|listener| listener.local.ip() == ip);
+            let listens =
+                |listener: &&Arc<ListenerShared>| listener.local.ip() == ip && listener.mode != Mode::Bound;
+            let mut sharers = here.iter().filter(listens);
             let first = sharers.clone().next()?;
             if !first.reuse_port {
                 return Some(first);
@@ -45,37 +47,43 @@ impl Listeners {
             .cloned()
     }
 
-    /// Whether a listener's port stands in the way of an outgoing connection from `local`. One for every port does not.
+    /// Whether a listener, or a bound socket, stands in the way of an outgoing connection from `local`. A listener for every
+    /// port does not.
     pub(crate) fn occupies(&self, local: SocketAddr) -> bool {
         let by_port = self.by_port.read().unwrap_or_else(PoisonError::into_inner);
         let mut here = by_port.get(&local.port()).into_iter().flatten();
         here.any(|listener| [local.ip(), unspecified(local.ip())].contains(&listener.local.ip()))
     }
 
-    /// Enters a listener; port 0 takes any free port that `ports` yields.
+    /// Enters a listener, in the place of `own` if the socket has that. Port 0 takes any free port that `ports` yields; no
+    /// address stands for every address and port.
     fn insert(
         &self,
-        local: SocketAddr,
-        config: &ListenConfig,
-        tcp: Arc<TcpConfig>,
-        mode: Mode,
+        local: Option<SocketAddr>,
+        (config, tcp, mode): (&ListenConfig, Arc<TcpConfig>, Mode),
+        own: Option<&Arc<ListenerShared>>,
         ports: &Mutex<PortAllocator>,
     ) -> io::Result<Arc<ListenerShared>> {
         // Before the listeners' lock, as in `connect`: an allocator asks for listeners while it is locked.
-        let allocator = (local.port() == 0 && local != EVERYWHERE).then(|| lock(ports));
+        let allocator = local.is_some_and(|local| local.port() == 0).then(|| lock(ports));
+        let local = local.unwrap_or(EVERYWHERE);
         let mut by_port = self.by_port.write().unwrap_or_else(PoisonError::into_inner);
-        let in_the_way = |port: u16, share: bool| {
+        let in_the_way = |port: u16, may_share: bool| {
             let mut here = by_port.get(&port).into_iter().flatten();
             here.any(|other| {
-                let shares = share && other.reuse_port && other.local.ip() == local.ip();
-                overlap(other.local.ip(), local.ip()) && !shares
+                let port_shared = config.reuse_port && other.reuse_port && other.local.ip() == local.ip();
+                let address_shared = config.reuse_address && other.reuse_address && other.mode == Mode::Bound;
+                let stays = own.is_none_or(|own| !Arc::ptr_eq(own, other));
+                overlap(other.local.ip(), local.ip())
+                    && stays
+                    && !(may_share && (port_shared || address_shared))
             })
         };
         let port = if let Some(mut allocator) = allocator {
             let nobody = SocketAddr::new(unspecified(local.ip()), 0);
             let free = allocator.pick(local.ip(), nobody, |port| in_the_way(port, false));
             free.ok_or_else(|| in_use("every ephemeral port has a listener on this address"))?
-        } else if in_the_way(local.port(), config.reuse_port) {
+        } else if in_the_way(local.port(), true) {
             return Err(if local == EVERYWHERE {
                 in_use("there is a listener for every address and port already; close it first")
             } else {
@@ -86,7 +94,9 @@ impl Listeners {
         };
         let local = SocketAddr::new(local.ip(), port);
         let shared = Arc::new(ListenerShared::new(local, config, tcp, mode));
-        by_port.entry(port).or_default().push(Arc::clone(&shared));
+        let here = by_port.entry(port).or_default();
+        here.retain(|other| own.is_none_or(|own| !Arc::ptr_eq(own, other)));
+        here.push(Arc::clone(&shared));
         Ok(shared)
     }
 
@@ -128,24 +138,34 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Enters a listener on `local`.
+    /// Enters a listener on `local`, or on every address and port.
     pub(super) fn take(
         stack: &Stack,
-        local: SocketAddr,
+        local: Option<SocketAddr>,
         config: Option<&ListenConfig>,
         mode: Mode,
     ) -> io::Result<Self> {
         let inner = &stack.inner;
         inner.check_running()?;
-        let local = canonical(local);
-        if !inner.routes.may_bind(local.ip()) {
-            let text =
-                format!("{} is not an address of this stack; give it to the builder first", local.ip());
+        let local = local.map(canonical);
+        if let Some(ip) = local.map(|local| local.ip())
+            && !inner.routes.may_bind(ip)
+        {
+            let text = format!("{ip} is not an address of this stack; give it to the builder first");
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
         }
-        let config = config.unwrap_or(&inner.listen_config);
+        Self::enter(inner, local, config.unwrap_or(&inner.listen_config), mode, None)
+    }
+
+    fn enter(
+        inner: &Arc<Inner>,
+        local: Option<SocketAddr>,
+        config: &ListenConfig,
+        mode: Mode,
+        own: Option<&Arc<ListenerShared>>,
+    ) -> io::Result<Self> {
         let tcp = config.tcp.clone().map_or_else(|| Arc::clone(&inner.config), Arc::new);
-        let shared = inner.listeners.insert(local, config, tcp, mode, &inner.ports)?;
+        let shared = inner.listeners.insert(local, (config, tcp, mode), own, &inner.ports)?;
         let place = Self { shared, inner: Arc::clone(inner) };
         // A stop since the look above has closed the listeners that it found, and may have missed this one.
         inner.check_running()?;
@@ -157,9 +177,33 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.inner.listeners.remove(&self.shared);
         self.shared.close(&self.inner);
+        if self.shared.mode == Mode::Bound {
+            return;
+        }
         let port = Some(self.shared.local.port()).filter(|&port| port != EVERYWHERE.port());
         for half_open in self.inner.table.connecting_at(port) {
             half_open.order(order::UNLISTEN);
         }
+    }
+}
+
+/// An address and port that a socket holds before it connects or listens.
+pub(crate) struct Reservation(Place);
+
+impl Reservation {
+    pub(crate) fn take(stack: &Stack, local: SocketAddr, config: &ListenConfig) -> io::Result<Self> {
+        Ok(Self(Place::take(stack, Some(local), Some(config), Mode::Bound)?))
+    }
+
+    /// What was taken.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.0.shared.local
+    }
+
+    /// Puts a listener in its place.
+    pub(super) fn listen(&self, config: &ListenConfig) -> io::Result<Place> {
+        let Place { shared, inner } = &self.0;
+        inner.check_running()?;
+        Place::enter(inner, Some(shared.local), config, Mode::Prompt, Some(shared))
     }
 }

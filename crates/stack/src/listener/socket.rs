@@ -5,11 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
-use super::registry::Place;
-use super::{EVERYWHERE, ListenConfig, Mode, TcpListenerStream};
+use super::registry::{Place, Reservation};
+use super::{ListenConfig, Mode, TcpListenerStream};
 use crate::lane::{Waiter, wait};
 use crate::stack::Stack;
-use crate::stream::TcpStream;
+use crate::stream::{TcpStream, check_ttl};
 
 /// A TCP socket that listens for connections.
 ///
@@ -63,7 +63,7 @@ impl TcpListener {
     /// # }
     /// ```
     pub async fn bind(stack: &Stack, addr: impl Into<SocketAddr>) -> io::Result<Self> {
-        Self::listen(stack, addr.into(), None)
+        Self::listen(stack, Some(addr.into()), None)
     }
 
     /// Listens on an address of the stack, with settings of its own.
@@ -76,7 +76,7 @@ impl TcpListener {
         addr: impl Into<SocketAddr>,
         config: ListenConfig,
     ) -> io::Result<Self> {
-        Self::listen(stack, addr.into(), Some(&config))
+        Self::listen(stack, Some(addr.into()), Some(&config))
     }
 
     /// Listens on every port of every address that the stack accepts, of both families: its own, and with
@@ -103,7 +103,7 @@ impl TcpListener {
     /// # }
     /// ```
     pub async fn bind_all(stack: &Stack) -> io::Result<Self> {
-        Self::listen(stack, EVERYWHERE, None)
+        Self::listen(stack, None, None)
     }
 
     /// As [`bind_all`](Self::bind_all), with settings of its own.
@@ -112,15 +112,20 @@ impl TcpListener {
     ///
     /// As [`bind_all`](Self::bind_all).
     pub async fn bind_all_with(stack: &Stack, config: ListenConfig) -> io::Result<Self> {
-        Self::listen(stack, EVERYWHERE, Some(&config))
+        Self::listen(stack, None, Some(&config))
     }
 
     pub(crate) fn listen(
         stack: &Stack,
-        local: SocketAddr,
+        local: Option<SocketAddr>,
         config: Option<&ListenConfig>,
     ) -> io::Result<Self> {
         Ok(Self { place: Place::take(stack, local, config, Mode::Prompt)? })
+    }
+
+    /// Turns what a socket holds into a listener.
+    pub(crate) fn listen_at(reserved: &Reservation, config: &ListenConfig) -> io::Result<Self> {
+        Ok(Self { place: reserved.listen(config)? })
     }
 
     /// Waits for the next connection.
@@ -169,6 +174,29 @@ impl TcpListener {
     /// None at present; the result mirrors `tokio::net`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.place.shared.local)
+    }
+
+    /// Sets the IPv4 TTL, or the IPv6 hop limit, of connections whose SYN comes from now on, their SYN-ACK included:
+    /// 1 to 255.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): `ttl` is out of range.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        let hops = check_ttl(ttl)?;
+        self.place.shared.set_config(|config| {
+            config.hop_limit(hops);
+        });
+        Ok(())
+    }
+
+    /// The IPv4 TTL, or the IPv6 hop limit, of connections whose SYN comes now.
+    ///
+    /// # Errors
+    ///
+    /// None at present; the result mirrors `tokio::net`.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(self.place.shared.config().hop_limit_value().into())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod change;
+mod connections;
 pub(crate) mod counters;
 mod interface;
 mod lifecycle;
@@ -20,6 +21,7 @@ use tokio::runtime::Handle;
 use tracing::{Instrument, info, warn};
 
 pub use builder::StackBuilder;
+pub use connections::ConnectionEntry;
 pub use counters::StackCounters;
 pub(crate) use interface::{Interface, LOOPBACK};
 pub(crate) use lifecycle::StopSignal;
@@ -159,6 +161,7 @@ impl Inner {
         if let Some(mtu) = self.path_mtu.known(tuple.remote().ip()) {
             connection.set_path_mtu(now, mtu);
         }
+        shared.set_state(connection.state());
         let span = tracing::debug_span!("tcp", local = %tuple.local(), remote = %tuple.remote());
         let actor = Actor::new(connection, Arc::clone(&shared), listener, pinned);
         if span.is_none() {

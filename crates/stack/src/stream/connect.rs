@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use netstack_tcp::FourTuple;
+use netstack_tcp::{FourTuple, TcpConfig};
 
 use super::TcpStream;
 use crate::actor::{Shared, order};
 use crate::lane::{lock, wait};
+use crate::listener::Reservation;
 use crate::route::{canonical, is_loopback};
 use crate::stack::{Inner, Origin, Stack};
 
@@ -45,7 +47,7 @@ impl TcpStream {
     /// # }
     /// ```
     pub async fn connect(stack: &Stack, remote: impl Into<SocketAddr>) -> io::Result<Self> {
-        Self::open(stack, None, canonical(remote.into())).await
+        Self::open(stack, None, remote.into()).await
     }
 
     /// Connects to `remote` from the address `local`; port 0 takes one of the ephemeral range, and the unspecified
@@ -68,15 +70,24 @@ impl TcpStream {
         local: impl Into<SocketAddr>,
         remote: impl Into<SocketAddr>,
     ) -> io::Result<Self> {
-        Self::open(stack, Some(canonical(local.into())), canonical(remote.into())).await
+        Self::open(stack, Some(local.into()), remote.into()).await
     }
 
     async fn open(stack: &Stack, local: Option<SocketAddr>, remote: SocketAddr) -> io::Result<Self> {
-        let inner = &stack.inner;
-        inner.check_running()?;
-        check_remote(inner, remote)?;
-        let (interface, local) = choose_local(inner, local, remote)?;
-        Self::start(stack, interface, local, remote)?.connected().await
+        let target = Target::new(&stack.inner, local.map(canonical), canonical(remote))?;
+        target.start(&stack.inner.config)?.connected().await
+    }
+
+    /// Connects from what a socket holds, or from anywhere, with settings of its own.
+    pub(crate) async fn open_as(
+        stack: &Stack,
+        bound: Option<&Reservation>,
+        remote: SocketAddr,
+        config: Arc<TcpConfig>,
+    ) -> io::Result<Self> {
+        let mut target = Target::new(&stack.inner, bound.map(Reservation::local), canonical(remote))?;
+        target.reserved = bound.is_some();
+        target.start(&config)?.connected().await
     }
 
     /// Waits until the connection is open. Dropping the future gives it up: in SYN-SENT without a packet (S-CLOSE-2), in
@@ -97,14 +108,34 @@ impl TcpStream {
         drop(attempt);
         connected.map(|()| self).map_err(|cause| cause.to_io())
     }
+}
+
+/// Where a connection is to go, and from where.
+struct Target<'a> {
+    inner: &'a Arc<Inner>,
+    interface: usize,
+    /// Port 0 stands for any.
+    local: SocketAddr,
+    remote: SocketAddr,
+    /// The local address and port are held for this connection.
+    reserved: bool,
+}
+
+impl<'a> Target<'a> {
+    fn new(inner: &'a Arc<Inner>, local: Option<SocketAddr>, remote: SocketAddr) -> io::Result<Self> {
+        inner.check_running()?;
+        check_remote(inner, remote)?;
+        let (interface, local) = choose_local(inner, local, remote)?;
+        Ok(Self { inner, interface, local, remote, reserved: false })
+    }
 
     /// Takes a tuple and sends the SYN.
-    fn start(stack: &Stack, interface: usize, local: SocketAddr, remote: SocketAddr) -> io::Result<Self> {
-        let inner = &stack.inner;
+    fn start(&self, config: &Arc<TcpConfig>) -> io::Result<TcpStream> {
+        let Self { inner, interface, local, remote, reserved } = *self;
         let tuple_from = |port| FourTuple::new(SocketAddr::new(local.ip(), port), remote);
         let in_use = |port| {
             let tuple = tuple_from(port);
-            inner.listeners.occupies(tuple.local()) || inner.table.contains(&tuple)
+            (!reserved && inner.listeners.occupies(tuple.local())) || inner.table.contains(&tuple)
         };
         // Only on purpose.
         let meets_itself = |port| tuple_from(port).local() == remote;
@@ -119,10 +150,10 @@ impl TcpStream {
                 port if in_use(port) => return Err(in_use_error(local, remote)),
                 port => port,
             };
-            let spawned = inner.spawn(tuple_from(port), interface, &inner.config, Origin::Active);
+            let spawned = inner.spawn(tuple_from(port), interface, config, Origin::Active);
             if let Some(shared) = spawned {
                 inner.counters.connections_opened.bump();
-                return Ok(Self::new(shared));
+                return Ok(TcpStream::new(shared));
             }
             // Another task, or an incoming SYN, took the tuple in between; or the stack has stopped.
             inner.check_running()?;

@@ -14,9 +14,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::task::coop;
 
+pub(crate) use settings::{check_tos, check_ttl};
 pub use split::{ReadHalf, WriteHalf};
 pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 
@@ -188,6 +190,16 @@ impl TcpStream {
             }
         });
         now_or_would_block(outcome)
+    }
+
+    /// Like [`try_read`](Self::try_read), into the room that `buf` has left.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read`](Self::try_read).
+    pub fn try_read_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+        let want = buf.remaining_mut();
+        now_or_would_block(self.poll_read_with(want, &Waiter::None, |piece| buf.put_slice(piece)))
     }
 
     /// Copies what can be read next into `buf` and leaves it to be read.
@@ -381,6 +393,12 @@ fn now_or_would_block<T>(outcome: Poll<io::Result<T>>) -> io::Result<T> {
     match outcome {
         Poll::Ready(result) => result,
         Poll::Pending => Err(would_block()),
+    }
+}
+
+impl AsRef<Self> for TcpStream {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

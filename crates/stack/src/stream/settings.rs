@@ -8,7 +8,6 @@ use netstack_tcp::{KeepAlive, TcpInfo};
 
 use super::TcpStream;
 use crate::actor::Linger;
-use crate::lane::{Waiter, wait};
 
 impl TcpStream {
     /// Switches the Nagle algorithm off (`true`) or on (RFC 9293 3.7.4).
@@ -40,13 +39,24 @@ impl TcpStream {
     ///
     /// None at present; the result mirrors `tokio::net`.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        let linger = match linger {
-            None => Linger::Background,
-            Some(Duration::ZERO) => Linger::Reset,
-            Some(limit) => Linger::Bounded(limit),
-        };
-        self.shared.request(|requests| requests.linger = linger);
+        self.shared.request(|requests| requests.linger = linger.into());
         Ok(())
+    }
+
+    /// [`set_linger`](Self::set_linger) of zero: dropping the stream resets the connection.
+    ///
+    /// # Errors
+    ///
+    /// None at present; the result mirrors `tokio::net`.
+    pub fn set_zero_linger(&self) -> io::Result<()> {
+        self.set_linger(Some(Duration::ZERO))
+    }
+
+    /// Takes over what a socket or listener was told.
+    pub(crate) fn linger_as(&self, linger: Linger) {
+        if linger != Linger::Background {
+            self.shared.request(|requests| requests.linger = linger);
+        }
     }
 
     /// What [`set_linger`](Self::set_linger) has set.
@@ -55,11 +65,7 @@ impl TcpStream {
     ///
     /// None at present; the result mirrors `tokio::net`.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
-        Ok(match self.shared.linger() {
-            Linger::Background => None,
-            Linger::Reset => Some(Duration::ZERO),
-            Linger::Bounded(limit) => Some(limit),
-        })
+        Ok(self.shared.linger().into())
     }
 
     /// Switches keep-alive probing on or off (RFC 9293 3.8.4).
@@ -68,8 +74,38 @@ impl TcpStream {
     ///
     /// None at present.
     pub fn set_keepalive(&self, keepalive: Option<KeepAlive>) -> io::Result<()> {
-        self.shared.request(|requests| requests.keepalive = Some(keepalive));
+        self.shared.set_keepalive(keepalive);
         Ok(())
+    }
+
+    /// The times of keep-alive probing, if it is on.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub fn keepalive(&self) -> io::Result<Option<KeepAlive>> {
+        Ok(self.shared.keepalive())
+    }
+
+    /// Switches delayed ACKs off (`true`) or on: without them every segment with data is acknowledged at once
+    /// (RFC 9293 3.8.6.3, SHLD-18). Unlike Linux's `TCP_QUICKACK` it stays as it is set.
+    ///
+    /// # Errors
+    ///
+    /// None at present; the result mirrors `tokio::net`.
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        self.shared.set_quickack(quickack);
+        Ok(())
+    }
+
+    /// Whether delayed ACKs are off. The first segments of a connection are acknowledged at once all the same
+    /// ([`TcpConfig::quick_acks`](crate::TcpConfig::quick_acks)).
+    ///
+    /// # Errors
+    ///
+    /// None at present; the result mirrors `tokio::net`.
+    pub fn quickack(&self) -> io::Result<bool> {
+        Ok(self.shared.quickack())
     }
 
     /// Sets how long data may stay without progress before the connection is given up (RFC 9293 3.8.3, R2; Linux's
@@ -136,13 +172,8 @@ impl TcpStream {
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput): `ttl` is out of range.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        match u8::try_from(ttl) {
-            Ok(hops @ 1..) => {
-                self.shared.set_hop_limit(hops);
-                Ok(())
-            }
-            _ => Err(out_of_range("a TTL or hop limit is 1 to 255", ttl)),
-        }
+        self.shared.set_hop_limit(check_ttl(ttl)?);
+        Ok(())
     }
 
     /// The IPv4 TTL, or the IPv6 hop limit, of what is sent.
@@ -171,10 +202,7 @@ impl TcpStream {
     /// # }
     /// ```
     pub fn set_tos(&self, tos: u32) -> io::Result<()> {
-        let Ok(tos) = u8::try_from(tos) else {
-            return Err(out_of_range("a type of service is 0 to 255", tos));
-        };
-        self.shared.set_dscp(tos >> 2);
+        self.shared.set_dscp(check_tos(tos)?);
         Ok(())
     }
 
@@ -208,11 +236,21 @@ impl TcpStream {
     /// # }
     /// ```
     pub async fn info(&self) -> io::Result<TcpInfo> {
-        let mut ask = true;
-        let shared = &self.shared;
-        let poll = |waiter: &Waiter<'_, '_>| shared.poll_info(waiter, std::mem::take(&mut ask));
-        Ok(wait(poll, |place| shared.forget(place)).await)
+        Ok(self.shared.info().await)
     }
+}
+
+/// The hop limit that `ttl` is.
+pub(crate) fn check_ttl(ttl: u32) -> io::Result<u8> {
+    match u8::try_from(ttl) {
+        Ok(hops @ 1..) => Ok(hops),
+        _ => Err(out_of_range("a TTL or hop limit is 1 to 255", ttl)),
+    }
+}
+
+/// The code point in a type of service.
+pub(crate) fn check_tos(tos: u32) -> io::Result<u8> {
+    u8::try_from(tos).map(|tos| tos >> 2).map_err(|_| out_of_range("a type of service is 0 to 255", tos))
 }
 
 fn out_of_range(text: &str, value: u32) -> io::Error {

@@ -287,6 +287,11 @@ impl Connection {
         self.nodelay = on;
     }
 
+    /// Switches delayed ACKs off or on: with `true` every segment with text is acknowledged at once (SHLD-18).
+    pub fn set_quickack(&mut self, on: bool) {
+        self.rcv.ack.set_always(on);
+    }
+
     /// Sets keep-alive probing for this connection (MUST-24, MUST-27).
     pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<KeepAlive>) {
         self.keepalive = keepalive.map(Box::new);

@@ -10,6 +10,9 @@ const CHALLENGE_PERIOD: Duration = Duration::from_secs(5);
 /// Delayed ACKs in a row after which a peer that falls silent is taken to wait for them.
 const PATIENCE: u8 = 2;
 
+/// Every segment is acknowledged at once.
+const ALWAYS: u8 = u8::MAX;
+
 /// The receiver's debts of acknowledgment.
 #[derive(Debug)]
 pub(crate) struct AckPolicy {
@@ -17,7 +20,7 @@ pub(crate) struct AckPolicy {
     owed: u8,
     /// Octets received in order since the last ACK.
     octets: u32,
-    /// Segments that are still acknowledged at once, at the start of a connection.
+    /// Segments that are still acknowledged at once, at the start of a connection; with [`ALWAYS`] all are.
     quick: u8,
     /// Delayed ACKs in a row that found nothing to ride on, and a peer that had fallen silent meanwhile.
     missed: u8,
@@ -28,6 +31,7 @@ pub(crate) struct AckPolicy {
 
 impl AckPolicy {
     pub(crate) fn new(quick: u8) -> Self {
+        let quick = quick.min(ALWAYS - 1);
         Self { owed: 0, octets: 0, quick, missed: 0, challenges: 0, period_start: Instant::ZERO }
     }
 
@@ -46,7 +50,9 @@ impl AckPolicy {
     pub(crate) fn on_text(&mut self, segments: u32, octets: u32, mss: u16, push: bool) -> bool {
         self.octets = self.octets.saturating_add(octets);
         if self.quick > 0 {
-            self.quick = self.quick.saturating_sub(segments.min(255) as u8);
+            if self.quick != ALWAYS {
+                self.quick = self.quick.saturating_sub(segments.min(255) as u8);
+            }
             self.owe_one();
         } else if self.octets >= 2 * u32::from(mss) {
             // SHLD-19: one ACK for two full-sized segments or as many octets; one for all of a batch (MUST-58), which deviates
@@ -57,6 +63,18 @@ impl AckPolicy {
             self.owe_one();
         }
         self.owed == 0
+    }
+
+    /// Acknowledges every segment at once from now on, the one that waits first; or goes back to delays.
+    pub(crate) fn set_always(&mut self, on: bool) {
+        if on {
+            self.quick = ALWAYS;
+            if self.octets > 0 {
+                self.owe_one();
+            }
+        } else if self.quick == ALWAYS {
+            self.quick = 0;
+        }
     }
 
     /// The delay is over; `silent` if the peer has sent nothing in its second half.
