@@ -49,7 +49,7 @@ pub(super) async fn a_woken_reader_reads_until_nothing_is_left(offload: OffloadM
         for _ in 0..PACKETS {
             socket.send_to(b"waits", (STACK, PORT)).unwrap();
         }
-        for _ in 0..16 {
+        for _ in 0..64 {
             tun.send_udp(STACK, to, &[Bytes::from_static(b"wakes")]).unwrap();
         }
         assert_eq!(wakes.0.load(Relaxed), before + 1, "one wake for a burst of writes");
