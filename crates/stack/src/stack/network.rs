@@ -24,7 +24,7 @@ const MIN_MTU_V4: usize = 68;
 /// The least MTU of IPv6 (RFC 8200 5).
 const MIN_MTU_V6: usize = 1280;
 
-/// A device that has died; see [`Stack::device_lost`].
+/// A device that has died; see [`Stack::device_lost`](crate::Stack::device_lost).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeviceLost {
