@@ -164,7 +164,7 @@ fn about(bench: &Bench) -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut text = format!(
         "{cores} cores, Linux {}, MTU {MTU}. Median of {} interleaved runs (least to greatest); of nine for the \
-         1-byte exchanges of one connection; one run for memory, and for the other stacks' verified echo.\n",
+         1-byte exchanges of one connection.\n",
         kernel.trim(),
         bench.scale.runs
     );

@@ -146,12 +146,10 @@ impl Job {
         jobs
     }
 
-    /// How often a candidate is measured. Those that are known to wedge do it once, since that takes long.
-    pub(super) fn rounds(self, candidate: Candidate, scale: Scale) -> usize {
+    /// How often it is measured.
+    pub(super) fn rounds(self, scale: Scale) -> usize {
         match self {
             Self::PingPong { size: 1, connections: 1 } if !scale.quick => scale.runs.max(PING_PONG_RUNS),
-            Self::Memory | Self::Bare(_) | Self::LossVerify => 1,
-            Self::Verify if candidate.package().is_some() => 1,
             _ => scale.runs,
         }
     }

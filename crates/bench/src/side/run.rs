@@ -51,7 +51,7 @@ impl Bench {
         let mut subnets = Subnets::default();
         let mut results = Results::default();
         let rounds = |job: Job, candidate| {
-            if job.applies_to(candidate) { job.rounds(candidate, self.scale) } else { 0 }
+            if job.applies_to(candidate) { job.rounds(self.scale) } else { 0 }
         };
         let all = self
             .jobs
