@@ -377,8 +377,9 @@ impl Connection {
         let (ecn, mut flags) = self.ecn_of_text(at, len, plan.kind == Kind::WindowProbe);
         self.note_sent(now, plan, tail);
         flags |= TcpFlags::ACK;
-        if len > 0 && at + len == self.snd.data_end() {
-            // MUST-61
+        if len > 0 && (tail || at + len == self.snd.data_end()) {
+            // MUST-61. A probe is pushed besides, as nothing follows it until it is answered: a receiver that holds back its
+            // ACK of a lone segment need not, once the segment was read.
             flags |= TcpFlags::PSH;
         }
         if fin {

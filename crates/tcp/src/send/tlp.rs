@@ -12,8 +12,8 @@ use crate::time::Instant;
 /// round trip of the timeout is margin enough.
 const MAX_ACK_DELAY: Duration = Duration::from_millis(40);
 
-/// The least wait: below it a busy peer is not slow.
-const MIN_PTO: Duration = Duration::from_millis(10);
+/// The least wait, which RFC 8985 leaves to the timer's step: a peer is busy for this long, and no timer is finer.
+const MIN_PTO: Duration = Duration::from_millis(2);
 
 /// The wait without a round-trip sample (RFC 8985 7.2).
 const WITHOUT_SRTT: Duration = Duration::from_secs(1);

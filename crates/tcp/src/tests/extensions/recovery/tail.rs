@@ -1,6 +1,8 @@
 //! The tail loss probe (RFC 8985 7).
 
-use super::{M, ack, at, config, connecting, full, in_flight, ms, sack, sacking, text_sent};
+use core::time::Duration;
+
+use super::{M, ack, at, config, connecting, full, in_flight, ms, sack, sacking, sacking_with, text_sent};
 use crate::testing::Script;
 
 #[test]
@@ -98,9 +100,24 @@ fn new_text_is_the_better_probe() {
     // req: R8985-16
     let mut script = sacking();
     script.write(12 * M);
+    let sent = script.now();
     assert_eq!(text_sent(&mut script), full(0..10), "the window is full");
     script.advance_ms(200);
-    assert_eq!(text_sent(&mut script), full(10..11), "one beyond it");
+    // Pushed, though more is written: what follows waits for its ACK.
+    script.expect_after(sent, ms(200), &format!("P. {}:{}({M}) ack 1", at(10), at(11)));
+    script.expect_nothing();
+}
+
+#[test]
+fn on_a_short_path_a_probe_waits_for_the_peer_not_for_a_timer_of_its_own() {
+    // req: R8985-13
+    let mut script = sacking_with(&config(), Duration::from_micros(100));
+    script.write(3 * M);
+    let sent = script.now();
+    script.forget_sent();
+    script.advance_ms(50);
+    script.expect_after(sent, ms(2), &format!("P. {}:{}({M}) ack 1", at(2), at(3)));
+    script.expect_nothing();
 }
 
 #[test]
