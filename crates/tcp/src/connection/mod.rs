@@ -3,12 +3,14 @@
 mod ack;
 mod arrival;
 mod counters;
+mod delivery;
 mod ecn;
 mod getters;
 mod handshake;
 mod header;
 mod output;
 mod path_mtu;
+mod plan;
 mod recovery;
 mod timeout;
 mod tuning;
