@@ -114,7 +114,7 @@ fn reordering_without_loss_does_not_collapse_the_window() {
         let info = info(&mut pair);
         assert!(info.stats.bytes_retransmitted <= 30_000, "{context}: {info:?}");
         assert!(info.cwnd > 20 * info.mss, "{context}: {info:?}");
-        assert!(took < Duration::from_secs(2), "{context}: {took:?}");
+        assert!(took < Duration::from_secs(3), "{context}: {took:?}");
     });
 }
 
@@ -151,9 +151,12 @@ fn a_pause_of_the_path_is_undone() {
         });
         let before = info(&mut pair);
         transfer(&mut pair, context);
+        pair.run_for(Duration::from_secs(1));
         let after = info(&mut pair);
         assert!(after.stats.spurious_timeouts >= 1, "{context}: {after:?}");
-        assert!(after.cwnd >= before.cwnd * 9 / 10, "{context}: {} to {}", before.cwnd, after.cwnd);
+        // BBR's window follows its model's samples, also without a loss.
+        let percent = if matches!(controller, CongestionControl::Bbr) { 75 } else { 90 };
+        assert!(after.cwnd >= before.cwnd * percent / 100, "{context}: {} to {}", before.cwnd, after.cwnd);
         assert_eq!(after.ssthresh, before.ssthresh, "{context}");
     });
 }
