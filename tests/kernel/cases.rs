@@ -114,6 +114,7 @@ cases! {
     "ecn::both_roles::v4": ecn::both_roles, CurrentThread, V4, Plain, 20, ecn::asking;
     "ecn::both_roles::v6": ecn::both_roles, MultiThread, V6, Offload, 20, ecn::asking;
     "ecn::both_roles::accurate": ecn::both_roles, MultiThread, V4, Offload, 20, ecn::accurate;
+    "ecn::marked::v6": ecn::marked, MultiThread, V6, Offload, 20, ecn::asking;
     "ecn::accurate_both_roles::v4": ecn::accurate_both_roles, CurrentThread, V4, Plain, 20, ecn::accurate;
     "ecn::accurate_both_roles::v6": ecn::accurate_both_roles, MultiThread, V6, Offload, 20, ecn::accurate;
     "close::kernel_first::v4": close::kernel_first, MultiThread, V4, Plain, 10;
@@ -171,7 +172,7 @@ cases! {
     "transfer::coalesced_with_ecn::v4": transfer::coalesced_with_ecn, MultiThread, V4, Coalescing, 45, ecn::accurate;
     "transfer::tiny_full::v4": transfer::tiny_full, MultiThread, V4, Plain, 120, transfer::tiny_buffers;
     "transfer::tiny_short::v6": transfer::tiny_short, CurrentThread, V6, Offload, 60, transfer::tiny_buffers;
-"lossy::both_directions::cubic": lossy::both_directions, MultiThread, V4, Plain, 60;
+    "lossy::both_directions::cubic": lossy::both_directions, MultiThread, V4, Plain, 60;
     "lossy::both_directions::bbr": lossy::both_directions, CurrentThread, V4, Plain, 60, lossy::bbr;
     "postgres::queries::v4": postgres::queries, MultiThread, V4, Offload, 60;
     "postgres::queries::v6": postgres::queries, CurrentThread, V6, Plain, 60;

@@ -62,6 +62,41 @@ async fn transfers(world: &World, mode: EcnMode) -> CaseResult {
     Ok(())
 }
 
+/// Marks make the kernel echo, and the stack lower its window and say so, in super-segments too: the kernel takes them with
+/// the ECN bit, cuts them, and stops to echo.
+// req: R3168-6, R3168-7
+pub(crate) async fn marked(world: Arc<World>) -> CaseResult {
+    agree("1")?;
+    let (kernel, mut stream) = world.pair(7).await?;
+    let answering = world.on_kernel(echo(kernel));
+    let (mut reader, mut writer) = stream.split();
+    world.marks.every(64);
+    let marking = async {
+        send(&mut writer, 1, 4 * BYTES, CHUNK).await?;
+        world.marks.every(0);
+        send(&mut writer, 2, BYTES, CHUNK).await
+    };
+    let checking = async {
+        check(&mut reader, 1, 4 * BYTES, CHUNK).await?;
+        check(&mut reader, 2, BYTES, CHUNK).await
+    };
+    tokio::try_join!(marking, checking)?;
+    let before = stream.info().await?.stats.ecn_reductions;
+    ensure!(before > 0, "no mark came back");
+    ensure!(world.marks.answers() > 0, "of {before} reductions none was told by a super-segment");
+    let (mut reader, mut writer) = stream.split();
+    let sending = async {
+        send(&mut writer, 3, BYTES, CHUNK).await?;
+        writer.shutdown().await
+    };
+    tokio::try_join!(sending, check(&mut reader, 3, BYTES, CHUNK))?;
+    check_end(&mut reader).await?;
+    let after = stream.info().await?.stats.ecn_reductions;
+    ensure!(after == before, "reduced {after} times, {before} before: the kernel did not see the answer");
+    answering.await??;
+    Ok(())
+}
+
 /// Sends to an echo, and looks at what was agreed on.
 async fn transfer(mut stream: TcpStream, mode: EcnMode) -> CaseResult {
     let info = stream.info().await?;

@@ -38,7 +38,8 @@ pub(crate) fn bbr(config: &mut TcpConfig) {
 pub(crate) async fn both_directions(world: Arc<World>) -> CaseResult {
     let kernel = route().await.map_err(Refused)?;
     let stack = world.stack.clone();
-    let behind = World { stack, gate: world.gate.clone(), family: world.family, kernel };
+    let behind =
+        World { stack, gate: world.gate.clone(), marks: world.marks.clone(), family: world.family, kernel };
     both_ways(&behind, BYTES, CHUNK, false).await?;
     let (resent, overtaken) = behind
         .on_kernel(async {

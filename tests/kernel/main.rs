@@ -26,6 +26,7 @@ mod kernel_state;
 mod loss;
 mod lossy;
 mod many;
+mod marks;
 mod narrow;
 mod options;
 #[path = "../../examples/echo/pattern.rs"]

@@ -133,7 +133,13 @@ async fn route(world: &World, narrow: Narrow) -> io::Result<World> {
             .output_interface(nix::net::if_::if_nametoindex(NEAR)?);
         add(&handle, on, vec![RouteMetric::Mtu(NARROW.into()), RouteMetric::Lock(LOCK_MTU)]).await?;
     }
-    let behind = World { stack: world.stack.clone(), gate: world.gate.clone(), family, kernel };
+    let behind = World {
+        stack: world.stack.clone(),
+        gate: world.gate.clone(),
+        marks: world.marks.clone(),
+        family,
+        kernel,
+    };
     reachable(&behind).await?;
     Ok(behind)
 }

@@ -20,6 +20,7 @@ use tokio_netstack::{Stack, TcpConfig, TcpListener, TcpStream};
 use crate::cases::{CASES, Case, Family, Flavour, Link, Setup};
 use crate::gate::{Gate, Gated};
 use crate::harness::{SKIP_MARK, SKIP_STATUS};
+use crate::marks::{Marked, Marks};
 
 /// Why a case failed, for a person to read.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -57,6 +58,7 @@ pub(crate) const FOREIGN_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0,
 pub(crate) struct World {
     pub(crate) stack: Stack,
     pub(crate) gate: Gate,
+    pub(crate) marks: Marks,
     pub(crate) family: Family,
     /// A runtime of its own for the kernel's sockets, so that the stack's runtime does the stack's work alone.
     pub(crate) kernel: Handle,
@@ -191,7 +193,8 @@ async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
         Link::Coalescing => Box::new(Coalescing::new(device)),
         Link::Plain | Link::Offload => Box::new(device),
     };
-    let gate = Gate::default();
+    let (gate, marks) = (Gate::default(), Marks::default());
+    let device = Marked { device, marks: marks.clone() };
     let mut config = TcpConfig::new();
     (setup.configure)(&mut config);
     let stack = Stack::builder()
@@ -201,7 +204,7 @@ async fn build(setup: &Setup, kernel: Handle) -> Result<World, Failure> {
         .any_address(setup.any_address)
         .tcp_config(config)
         .build()?;
-    Ok(World { stack, gate, family: setup.family, kernel })
+    Ok(World { stack, gate, marks, family: setup.family, kernel })
 }
 
 /// A machine that forbids namespaces or TUN devices has the case skipped; any other error fails it.
