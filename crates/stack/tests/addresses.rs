@@ -1,14 +1,10 @@
 //! Which addresses a connection uses and which packets it hears: local addresses, destinations that are many, the device's
 //! MTU, and ICMP of unknown types.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::icmp::IcmpMessage;
 use netstack_wire::ip::{self, IpHeader};
 use netstack_wire::tcp::TcpFlags;

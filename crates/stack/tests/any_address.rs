@@ -1,16 +1,12 @@
 //! Any-address mode and listeners for every port; listeners that share a port; streams of connections.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::pin::pin;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use futures_core::Stream;
 use netstack_wire::tcp::TcpFlags;
 use tokio::time::{sleep, timeout};

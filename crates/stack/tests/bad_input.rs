@@ -1,13 +1,9 @@
 //! Input that is wrong, hostile or none of our business: dropped, counted by reason, and harmless; ICMP.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::icmp::{IcmpMessage, v4, v6};
 use netstack_wire::ip;
 use netstack_wire::tcp::{TcpFlags, TcpHeader};

@@ -1,12 +1,8 @@
 //! The byte budget of a stack: it bounds what all connections hold, and none of them comes to a halt.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{PORT, Raw, SERVER, addr, builder, pattern, raw_pair_with};
+use crate::common::{PORT, Raw, SERVER, addr, builder, pattern, raw_pair_with};
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,12 +1,8 @@
 //! Many connections at once on several threads, each closed another way: nothing hangs, nothing is left.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_netstack::device::{Capabilities, Offloads};

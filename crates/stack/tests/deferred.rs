@@ -1,13 +1,9 @@
 //! Deferred accept: the application decides on a SYN before it is answered.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
@@ -23,6 +19,16 @@ fn defer(stack: &Stack) -> TcpIncoming {
 
 async fn next(incoming: &TcpIncoming) -> Incoming {
     timeout(TICK, incoming.next()).await.expect("a SYN is handed out at once").unwrap()
+}
+
+/// Accepts the SYN that `raw` has moved past, which completes the handshake.
+async fn open(raw: &mut Raw, syn: Incoming) -> TcpStream {
+    let accept = tokio::spawn(syn.accept());
+    let seen = raw.recv_within(TICK).await.unwrap();
+    assert_eq!((seen.header.flags, seen.header.ack), (ANSWER, raw.seq));
+    raw.ack = seen.header.seq + 1;
+    raw.send(TcpFlags::ACK, b"");
+    accept.await.unwrap().unwrap()
 }
 
 /// Nothing is sent before the application decides; then a connection opens as any other.
@@ -86,15 +92,9 @@ async fn an_ignored_syn_may_come_again() {
     raw.send_header(&syn, b"");
     next(&incoming).await.ignore();
     raw.silence(Duration::from_secs(100)).await;
-    raw.send_header(&syn, b"");
+    raw.send(TcpFlags::SYN, b"");
     let again = next(&incoming).await;
-    let accept = tokio::spawn(again.accept());
-    let seen = raw.recv_within(TICK).await.unwrap();
-    assert_eq!(seen.header.flags, ANSWER);
-    raw.seq += 1;
-    raw.ack = seen.header.seq + 1;
-    raw.send(TcpFlags::ACK, b"");
-    accept.await.unwrap().unwrap();
+    open(&mut raw, again).await;
 }
 
 /// Repetitions join the SYN that waits; the newest one counts, as a peer that leaves ECN out of it expects.
@@ -128,12 +128,7 @@ async fn a_newer_syn_of_the_tuple_takes_over() {
     raw.seq += 5_000_000;
     raw.send(TcpFlags::SYN, b"");
     sleep(TICK).await;
-    let accept = tokio::spawn(syn.accept());
-    let seen = raw.recv_within(TICK).await.unwrap();
-    assert_eq!((seen.header.flags, seen.header.ack), (ANSWER, raw.seq));
-    raw.ack = seen.header.seq + 1;
-    raw.send(TcpFlags::ACK, b"");
-    accept.await.unwrap().unwrap();
+    open(&mut raw, syn).await;
 }
 
 /// A peer that takes its SYN back leaves a decision without effect; a forged reset does nothing.
@@ -219,16 +214,12 @@ async fn a_peer_that_does_not_complete_times_out() {
     let accept = tokio::spawn(next(&incoming).await.accept());
     sleep(TICK).await;
     raw.local.set_port(40_001);
-    raw.send_header(&syn_from(&raw), b"");
+    raw.send_header(&raw.header(TcpFlags::SYN), b"");
     sleep(TICK).await;
     assert_eq!(stack.counters().drop_half_open_full, 1);
     assert_eq!(accept.await.unwrap().unwrap_err().kind(), ErrorKind::TimedOut);
-    raw.send_header(&syn_from(&raw), b"");
+    raw.send_header(&raw.header(TcpFlags::SYN), b"");
     next(&incoming).await.reject();
-}
-
-fn syn_from(raw: &Raw) -> netstack_wire::tcp::TcpHeader {
-    raw.header(TcpFlags::SYN)
 }
 
 /// Whoever gives up `accept` resets the peer.
@@ -287,11 +278,8 @@ async fn a_deferred_syn_may_reopen_a_tuple() {
     let (stack, mut raw) = raw_pair();
     let incoming = defer(&stack);
     raw.send(TcpFlags::SYN, b"");
-    let accept = tokio::spawn(next(&incoming).await.accept());
-    let seen = raw.recv_within(TICK).await.unwrap();
-    raw.ack = seen.header.seq + 1;
-    raw.send(TcpFlags::ACK, b"");
-    let mut stream = accept.await.unwrap().unwrap();
+    let syn = next(&incoming).await;
+    let mut stream = open(&mut raw, syn).await;
     stream.shutdown().await.unwrap();
     assert!(raw.recv().await.has(TcpFlags::FIN));
     raw.ack += 1;

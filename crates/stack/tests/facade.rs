@@ -1,9 +1,5 @@
 //! The manners of the sockets: pitfalls A1 to A6 of other stacks, each as a test; `facade_ends.rs` goes on.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::future::Future;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -11,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::{sleep, timeout};

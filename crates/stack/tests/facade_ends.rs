@@ -1,14 +1,10 @@
 //! The manners of the sockets towards the end of connections, runtimes and devices: pitfalls A7 to A12 of other
 //! stacks, each as a test; `facade.rs` has those before.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};

@@ -1,13 +1,9 @@
 //! Datagrams in pieces, received and sent.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
+use crate::common::*;
 use bytes::Bytes;
-use common::*;
 use netstack_wire::icmp::IcmpMessage;
 use netstack_wire::ip::{self, Fragment, IpHeader, Protocol};
 use netstack_wire::tcp::TcpFlags;

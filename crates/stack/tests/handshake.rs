@@ -1,13 +1,9 @@
 //! Opening connections: pitfalls B13 to B18 of other stacks, each as a test, and what `connect` and `bind` refuse.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

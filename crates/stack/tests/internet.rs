@@ -1,14 +1,10 @@
 //! What the Internet layer puts into its headers, and what it takes from others.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::icmp::IcmpMessage;
 use netstack_wire::ip::{self, IpHeader, Protocol};
 use netstack_wire::tcp::TcpFlags;

@@ -1,13 +1,9 @@
 //! The end of connections and of stacks: TIME-WAIT records, shutdown, abort, order of dropping.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,14 +1,10 @@
 //! A listener under attack and under load: what ends one handshake leaves it in place, what floods it stays bounded, and
 //! what it has served leaves nothing behind.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

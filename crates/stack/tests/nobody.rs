@@ -1,15 +1,11 @@
 //! Segments that belong to no connection, and errors and noise that must reach the right one only.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::common::*;
 use bytes::Bytes;
-use common::*;
 use netstack_wire::icmp::{IcmpMessage, v4, v6};
 use netstack_wire::ip::{self, IpHeader};
 use netstack_wire::tcp::{TcpFlags, TcpHeader, Timestamps};

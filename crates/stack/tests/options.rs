@@ -1,14 +1,10 @@
 //! Settings of a connection while it runs, urgent data, and the range of ephemeral ports.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::ip;
 use netstack_wire::tcp::{TcpFlags, TcpHeader};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

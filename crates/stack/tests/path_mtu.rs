@@ -1,14 +1,10 @@
 //! Path MTU discovery of whole stacks: what routers report, and who hears of it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::common::*;
 use bytes::Bytes;
-use common::*;
 use netstack_wire::icmp::IcmpMessage;
 use netstack_wire::ip::{self, IpHeader};
 use netstack_wire::tcp::TcpFlags;

@@ -1,13 +1,9 @@
 //! Options of a peer that the stack does not take up: TCP Fast Open and the user timeout option.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::tcp::{FastOpenCookie, TcpFlags, UserTimeout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};

@@ -1,15 +1,11 @@
 //! Pings: those that the stack sends, and those that it answers.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use crate::common::*;
 use bytes::Bytes;
-use common::*;
 use netstack_wire::Protocol;
 use netstack_wire::icmp::{IcmpMessage, v4};
 use netstack_wire::ip::{self, IpHeader};

@@ -1,14 +1,10 @@
 //! Several devices: which one a packet leaves by, and from which address.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::tcp::TcpFlags;
 use tokio::time::sleep;
 use tokio_netstack::device::Capabilities;

@@ -1,14 +1,10 @@
 //! `TcpSocket`: what is set before a connection, and that it takes effect.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use crate::common::*;
 use bytes::BufMut;
-use common::*;
 use netstack_wire::ip;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::AsyncReadExt;

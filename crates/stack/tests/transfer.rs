@@ -1,12 +1,8 @@
 //! Whole transfers between two stacks.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_netstack::device::{Capabilities, Offloads};
 use tokio_netstack::{Stack, TcpConfig};

@@ -1,14 +1,10 @@
 //! The names of connections: a 4-tuple in use, in TIME-WAIT, free again; the ports and numbers that a stack chooses.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::{TcpFlags, TcpHeader, Timestamps};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

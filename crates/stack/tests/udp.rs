@@ -1,16 +1,12 @@
 //! UDP sockets between two stacks.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use tokio::io::{Interest, ReadBuf};
 use tokio::time::timeout;
 use tokio_netstack::device::{self, Capabilities};

@@ -1,14 +1,10 @@
 //! Several datagrams in one call, datagrams in fragments, and what is left to the device.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use common::udp::*;
-use common::*;
+use crate::common::udp::*;
+use crate::common::*;
 use netstack_wire::ip;
 use tokio::time::timeout;
 use tokio_netstack::device::{Capabilities, Offloads};

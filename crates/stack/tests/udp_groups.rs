@@ -1,15 +1,11 @@
 //! Broadcast and multicast.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use common::udp::*;
-use common::*;
+use crate::common::udp::*;
+use crate::common::*;
 use netstack_wire::ip;
 use tokio::time::timeout;
 use tokio_netstack::device::{self, Capabilities};

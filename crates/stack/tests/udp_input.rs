@@ -1,15 +1,11 @@
 //! Datagrams and ICMP errors of a peer that sends what it likes.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use common::udp::*;
-use common::*;
+use crate::common::udp::*;
+use crate::common::*;
 use netstack_wire::udp::UdpHeader;
 use tokio::time::timeout;
 use tokio_netstack::device::Capabilities;

@@ -1,9 +1,5 @@
 //! Sending with a device that is full.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
@@ -11,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use common::udp::parse_datagram;
-use common::*;
+use crate::common::udp::parse_datagram;
+use crate::common::*;
 use tokio::time::timeout;
 use tokio_netstack::{Stack, UdpSocket};
 

@@ -1,15 +1,11 @@
 //! Sessions of any-address mode.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::udp::*;
-use common::*;
+use crate::common::udp::*;
+use crate::common::*;
 use tokio::time::{sleep, timeout};
 use tokio_netstack::{Stack, UdpSession, UdpSessions, UdpSessionsConfig, UdpSocket};
 

@@ -1,8 +1,6 @@
 //! Two stacks back to back, and a peer that speaks raw segments.
 
-#![allow(dead_code, unreachable_pub, reason = "a module that each test file uses a part of")]
-
-pub mod udp;
+pub(crate) mod udp;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,16 +15,16 @@ use tokio_netstack::device::memory::MemoryDevice;
 use tokio_netstack::device::{self, Capabilities, Device, HeadBuf, Meta, RxBatch, RxQueue, TxFrame, TxQueue};
 use tokio_netstack::{ListenConfig, Stack, StackBuilder, TcpConfig, TcpListener, TcpStream};
 
-pub const SERVER: &str = "192.0.2.1";
-pub const CLIENT: &str = "192.0.2.2";
-pub const PORT: u16 = 7;
+pub(crate) const SERVER: &str = "192.0.2.1";
+pub(crate) const CLIENT: &str = "192.0.2.2";
+pub(crate) const PORT: u16 = 7;
 
-pub fn addr(ip: &str, port: u16) -> SocketAddr {
+pub(crate) fn addr(ip: &str, port: u16) -> SocketAddr {
     SocketAddr::new(ip.parse().unwrap(), port)
 }
 
 /// A builder with both addresses of one end.
-pub fn builder(device: impl Device + 'static, host: u8) -> StackBuilder {
+pub(crate) fn builder(device: impl Device + 'static, host: u8) -> StackBuilder {
     Stack::builder()
         .device(device)
         .address(format!("192.0.2.{host}/24").parse().unwrap())
@@ -35,11 +33,11 @@ pub fn builder(device: impl Device + 'static, host: u8) -> StackBuilder {
 }
 
 /// Two stacks: server at `.1`, client at `.2`.
-pub fn stacks() -> (Stack, Stack) {
+pub(crate) fn stacks() -> (Stack, Stack) {
     stacks_with(&TcpConfig::new(), Capabilities::ip(1500), 512)
 }
 
-pub fn stacks_with(config: &TcpConfig, caps: Capabilities, depth: usize) -> (Stack, Stack) {
+pub(crate) fn stacks_with(config: &TcpConfig, caps: Capabilities, depth: usize) -> (Stack, Stack) {
     let (a, b) = device::memory::pair_with_depth(caps.clone(), caps, depth);
     let server = builder(a, 1).tcp_config(config.clone()).build().unwrap();
     let client = builder(b, 2).tcp_config(config.clone()).build().unwrap();
@@ -47,7 +45,7 @@ pub fn stacks_with(config: &TcpConfig, caps: Capabilities, depth: usize) -> (Sta
 }
 
 /// Two stacks, the first of which listens with `config` on [`PORT`]: server, client, listener.
-pub async fn listening_pair(config: ListenConfig) -> (Stack, Stack, TcpListener) {
+pub(crate) async fn listening_pair(config: ListenConfig) -> (Stack, Stack, TcpListener) {
     let caps = Capabilities::ip(1500);
     let (a, b) = device::memory::pair(caps.clone(), caps);
     let server = builder(a, 1).listen_config(config).build().unwrap();
@@ -57,7 +55,7 @@ pub async fn listening_pair(config: ListenConfig) -> (Stack, Stack, TcpListener)
 }
 
 /// An open connection: listener, server's stream, client's stream.
-pub async fn connected(server: &Stack, client: &Stack) -> (TcpListener, TcpStream, TcpStream) {
+pub(crate) async fn connected(server: &Stack, client: &Stack) -> (TcpListener, TcpStream, TcpStream) {
     let listener = TcpListener::bind(server, addr(SERVER, PORT)).await.unwrap();
     let stream = TcpStream::connect(client, addr(SERVER, PORT)).await.unwrap();
     let (accepted, peer) = listener.accept().await.unwrap();
@@ -67,54 +65,54 @@ pub async fn connected(server: &Stack, client: &Stack) -> (TcpListener, TcpStrea
 
 /// A segment that the raw peer saw.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub header: TcpHeader,
-    pub payload: Bytes,
-    pub src: IpAddr,
+pub(crate) struct Seen {
+    pub(crate) header: TcpHeader,
+    pub(crate) payload: Bytes,
+    pub(crate) src: IpAddr,
 }
 
 impl Seen {
-    pub fn has(&self, flags: TcpFlags) -> bool {
+    pub(crate) fn has(&self, flags: TcpFlags) -> bool {
         self.header.flags.contains(flags)
     }
 }
 
 /// The far end of a device pair, played by the test: it sends what it is told and sees what comes.
-pub struct Raw {
+pub(crate) struct Raw {
     rx: Box<dyn RxQueue>,
     tx: Arc<dyn TxQueue>,
     batch: RxBatch,
     queue: std::collections::VecDeque<Bytes>,
-    pub local: SocketAddr,
-    pub remote: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
     /// Our next sequence number.
-    pub seq: SeqNum,
+    pub(crate) seq: SeqNum,
     /// What we acknowledge next.
-    pub ack: SeqNum,
-    pub window: u16,
+    pub(crate) ack: SeqNum,
+    pub(crate) window: u16,
 }
 
 /// A stack at `.1` and a raw peer at `.2`.
-pub fn raw_pair() -> (Stack, Raw) {
+pub(crate) fn raw_pair() -> (Stack, Raw) {
     raw_pair_with(|builder| builder)
 }
 
-pub fn raw_pair_with(change: impl FnOnce(StackBuilder) -> StackBuilder) -> (Stack, Raw) {
+pub(crate) fn raw_pair_with(change: impl FnOnce(StackBuilder) -> StackBuilder) -> (Stack, Raw) {
     raw_pair_of(|device| change(builder(device, 1)).build().unwrap())
 }
 
 /// The stack that `make` makes, and the raw peer at the other end of its device.
-pub fn raw_pair_of(make: impl FnOnce(MemoryDevice) -> Stack) -> (Stack, Raw) {
+pub(crate) fn raw_pair_of(make: impl FnOnce(MemoryDevice) -> Stack) -> (Stack, Raw) {
     raw_pair_of_depth(512, make)
 }
 
 /// As [`raw_pair_of`], with room for `depth` frames in each direction.
-pub fn raw_pair_of_depth(depth: usize, make: impl FnOnce(MemoryDevice) -> Stack) -> (Stack, Raw) {
+pub(crate) fn raw_pair_of_depth(depth: usize, make: impl FnOnce(MemoryDevice) -> Stack) -> (Stack, Raw) {
     raw_pair_on(Capabilities::ip(1500), depth, make)
 }
 
 /// As [`raw_pair_of_depth`], over devices that can do `caps`.
-pub fn raw_pair_on(
+pub(crate) fn raw_pair_on(
     caps: Capabilities,
     depth: usize,
     make: impl FnOnce(MemoryDevice) -> Stack,
@@ -124,7 +122,7 @@ pub fn raw_pair_on(
 }
 
 /// A device with room for `depth` frames in each direction, and the raw peer at its other end.
-pub fn raw_device(caps: Capabilities, depth: usize) -> (MemoryDevice, Raw) {
+pub(crate) fn raw_device(caps: Capabilities, depth: usize) -> (MemoryDevice, Raw) {
     let (a, b) = device::memory::pair_with_depth(caps.clone(), caps, depth);
     let (mut rx, tx) = Box::new(b).split().unwrap();
     let raw = Raw {
@@ -142,7 +140,7 @@ pub fn raw_device(caps: Capabilities, depth: usize) -> (MemoryDevice, Raw) {
 }
 
 impl Raw {
-    pub fn header(&self, flags: TcpFlags) -> TcpHeader {
+    pub(crate) fn header(&self, flags: TcpFlags) -> TcpHeader {
         TcpHeader {
             src_port: self.local.port(),
             dst_port: self.remote.port(),
@@ -155,20 +153,20 @@ impl Raw {
     }
 
     /// Sends a segment at the current sequence number and moves past it.
-    pub fn send(&mut self, flags: TcpFlags, payload: &[u8]) {
+    pub(crate) fn send(&mut self, flags: TcpFlags, payload: &[u8]) {
         let header = self.header(flags);
         self.send_header(&header, payload);
         self.seq += header.seg_len(payload.len());
     }
 
     /// Sends a segment as it is given.
-    pub fn send_header(&mut self, header: &TcpHeader, payload: &[u8]) {
+    pub(crate) fn send_header(&mut self, header: &TcpHeader, payload: &[u8]) {
         let (src, dst) = (self.local.ip(), self.remote.ip());
         self.send_packet(&segment(src, dst, header, payload));
     }
 
     /// Sends a whole packet.
-    pub fn send_packet(&mut self, packet: &[u8]) {
+    pub(crate) fn send_packet(&mut self, packet: &[u8]) {
         let mut head = HeadBuf::new();
         let payload = [Bytes::copy_from_slice(packet)];
         let frame = TxFrame { head: &mut head, payload: &payload, meta: Meta::default(), flow: 0 };
@@ -176,7 +174,7 @@ impl Raw {
     }
 
     /// The next packet that the stack sent.
-    pub async fn packet(&mut self) -> Bytes {
+    pub(crate) async fn packet(&mut self) -> Bytes {
         while self.queue.is_empty() {
             std::future::poll_fn(|cx| self.rx.poll_recv(cx, &mut self.batch)).await.unwrap();
             self.queue.extend(self.batch.drain().map(|frame| frame.data));
@@ -185,12 +183,12 @@ impl Raw {
     }
 
     /// The next packet within `limit`.
-    pub async fn packet_within(&mut self, limit: Duration) -> Option<Bytes> {
+    pub(crate) async fn packet_within(&mut self, limit: Duration) -> Option<Bytes> {
         tokio::time::timeout(limit, self.packet()).await.ok()
     }
 
     /// What the device died of, within `limit`; `None` if something came, or nothing.
-    pub async fn rx_error(&mut self, limit: Duration) -> Option<std::io::Error> {
+    pub(crate) async fn rx_error(&mut self, limit: Duration) -> Option<std::io::Error> {
         let read = std::future::poll_fn(|cx| self.rx.poll_recv(cx, &mut self.batch));
         let read = tokio::time::timeout(limit, read).await.ok()?;
         self.batch.clear();
@@ -198,32 +196,32 @@ impl Raw {
     }
 
     /// The next TCP segment. Fails when none comes, where paused time would else stand still for ever.
-    pub async fn recv(&mut self) -> Seen {
+    pub(crate) async fn recv(&mut self) -> Seen {
         self.recv_within(Duration::from_secs(3600)).await.expect("the stack sends a segment")
     }
 
     /// The next TCP segment within `limit`.
-    pub async fn recv_within(&mut self, limit: Duration) -> Option<Seen> {
+    pub(crate) async fn recv_within(&mut self, limit: Duration) -> Option<Seen> {
         let packet = self.packet_within(limit).await?;
         Some(parse(&packet))
     }
 
     /// Asserts that nothing comes for `limit`.
-    pub async fn silence(&mut self, limit: Duration) {
+    pub(crate) async fn silence(&mut self, limit: Duration) {
         if let Some(seen) = self.packet_within(limit).await {
             panic!("unexpected packet: {:?}", parse(&seen));
         }
     }
 
     /// Asserts that nothing comes for `limit`, whatever it would be.
-    pub async fn quiet(&mut self, limit: Duration) {
+    pub(crate) async fn quiet(&mut self, limit: Duration) {
         if let Some(packet) = self.packet_within(limit).await {
             panic!("unexpected packet: {:?}", ip::parse(&packet));
         }
     }
 
     /// Opens a connection to the stack's listener.
-    pub async fn open(&mut self) {
+    pub(crate) async fn open(&mut self) {
         self.send(TcpFlags::SYN, b"");
         let seen = self.recv().await;
         assert!(seen.has(TcpFlags::SYN | TcpFlags::ACK), "{seen:?}");
@@ -233,7 +231,7 @@ impl Raw {
     }
 
     /// Answers the stack's SYN.
-    pub async fn accept(&mut self) {
+    pub(crate) async fn accept(&mut self) {
         let syn = self.recv().await;
         assert!(syn.has(TcpFlags::SYN) && !syn.has(TcpFlags::ACK), "{syn:?}");
         self.remote = SocketAddr::new(syn.src, syn.header.src_port);
@@ -246,7 +244,7 @@ impl Raw {
 }
 
 /// A packet with a finished segment.
-pub fn segment(src: IpAddr, dst: IpAddr, header: &TcpHeader, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn segment(src: IpAddr, dst: IpAddr, header: &TcpHeader, payload: &[u8]) -> Vec<u8> {
     let len = header.header_len();
     let ip = IpHeader::new(src, dst, Protocol::TCP, len + payload.len());
     let mut packet = vec![0; ip.header_len() + len];
@@ -257,7 +255,7 @@ pub fn segment(src: IpAddr, dst: IpAddr, header: &TcpHeader, payload: &[u8]) -> 
     packet
 }
 
-pub fn parse(packet: &[u8]) -> Seen {
+pub(crate) fn parse(packet: &[u8]) -> Seen {
     let ip = ip::parse(packet).unwrap();
     assert_eq!(ip.protocol, Protocol::TCP, "{ip:?}");
     assert!(tcp::checksum_ok(ip.src, ip.dst, ip.payload), "checksum of what we send");
@@ -266,7 +264,7 @@ pub fn parse(packet: &[u8]) -> Seen {
 }
 
 /// An IP packet around `payload`.
-pub fn packet(src: &str, dst: &str, protocol: Protocol, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(src: &str, dst: &str, protocol: Protocol, payload: &[u8]) -> Vec<u8> {
     let header = IpHeader::new(src.parse().unwrap(), dst.parse().unwrap(), protocol, payload.len());
     let mut packet = vec![0; header.header_len()];
     header.emit(&mut packet);
@@ -275,7 +273,7 @@ pub fn packet(src: &str, dst: &str, protocol: Protocol, payload: &[u8]) -> Vec<u
 }
 
 /// An IP packet with an ICMP message of the version of its addresses.
-pub fn icmp(src: &str, dst: &str, message: &IcmpMessage<'_>) -> Vec<u8> {
+pub(crate) fn icmp(src: &str, dst: &str, message: &IcmpMessage<'_>) -> Vec<u8> {
     let mut payload = vec![0; message.wire_len()];
     match (src.parse().unwrap(), dst.parse().unwrap()) {
         (IpAddr::V6(src6), IpAddr::V6(dst6)) => {
@@ -290,7 +288,7 @@ pub fn icmp(src: &str, dst: &str, message: &IcmpMessage<'_>) -> Vec<u8> {
 }
 
 /// Reads an ICMP message of the version of the packet's addresses.
-pub fn read_icmp<'a>(packet: &ip::IpPacket<'a>) -> IcmpMessage<'a> {
+pub(crate) fn read_icmp<'a>(packet: &ip::IpPacket<'a>) -> IcmpMessage<'a> {
     match (packet.src, packet.dst) {
         (IpAddr::V6(src), IpAddr::V6(dst)) => IcmpMessage::parse_v6(src, dst, packet.payload).unwrap(),
         _ => IcmpMessage::parse_v4(packet.payload).unwrap(),
@@ -298,6 +296,6 @@ pub fn read_icmp<'a>(packet: &ip::IpPacket<'a>) -> IcmpMessage<'a> {
 }
 
 /// Bytes that differ from place to place.
-pub fn pattern(len: usize) -> Vec<u8> {
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }

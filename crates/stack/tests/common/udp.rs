@@ -9,13 +9,13 @@ use netstack_wire::ip::{self, IpHeader};
 use netstack_wire::udp::{self, HEADER_LEN, UdpHeader};
 
 /// A packet with a finished datagram.
-pub fn datagram(src: SocketAddr, dst: SocketAddr, data: &[u8]) -> Vec<u8> {
+pub(crate) fn datagram(src: SocketAddr, dst: SocketAddr, data: &[u8]) -> Vec<u8> {
     let header = UdpHeader::for_payload((src.ip(), src.port()), (dst.ip(), dst.port()), data).unwrap();
     datagram_with(src, dst, &header, data)
 }
 
 /// A packet with a header as it is given.
-pub fn datagram_with(src: SocketAddr, dst: SocketAddr, header: &UdpHeader, data: &[u8]) -> Vec<u8> {
+pub(crate) fn datagram_with(src: SocketAddr, dst: SocketAddr, header: &UdpHeader, data: &[u8]) -> Vec<u8> {
     let ip = IpHeader::new(src.ip(), dst.ip(), Protocol::UDP, HEADER_LEN + data.len());
     let mut packet = vec![0; ip.header_len() + HEADER_LEN];
     let start = ip.emit(&mut packet);
@@ -26,14 +26,14 @@ pub fn datagram_with(src: SocketAddr, dst: SocketAddr, header: &UdpHeader, data:
 
 /// A datagram that the stack sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenDatagram {
-    pub from: SocketAddr,
-    pub to: SocketAddr,
-    pub data: Bytes,
+pub(crate) struct SeenDatagram {
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) data: Bytes,
 }
 
 /// Reads a packet that the stack sent.
-pub fn parse_datagram(packet: &[u8]) -> SeenDatagram {
+pub(crate) fn parse_datagram(packet: &[u8]) -> SeenDatagram {
     let ip = ip::parse(packet).unwrap();
     assert_eq!(ip.protocol, Protocol::UDP, "{ip:?}");
     let (header, data) = UdpHeader::parse(ip.payload).unwrap();
@@ -47,7 +47,7 @@ pub fn parse_datagram(packet: &[u8]) -> SeenDatagram {
 }
 
 /// The code of an ICMP "destination unreachable", and the packet it quotes; `None` for anything else.
-pub fn unreachable_code(packet: &[u8]) -> Option<u8> {
+pub(crate) fn unreachable_code(packet: &[u8]) -> Option<u8> {
     let ip = ip::parse(packet).ok()?;
     let message = match (ip.src, ip.dst) {
         (std::net::IpAddr::V6(src), std::net::IpAddr::V6(dst)) => IcmpMessage::parse_v6(src, dst, ip.payload),
@@ -60,7 +60,7 @@ pub fn unreachable_code(packet: &[u8]) -> Option<u8> {
 }
 
 /// The ICMP error with `code` (of "destination unreachable") about a packet that the stack sent.
-pub fn unreachable(code: u8, quoted: &[u8]) -> Vec<u8> {
+pub(crate) fn unreachable(code: u8, quoted: &[u8]) -> Vec<u8> {
     let about = ip::parse(quoted).unwrap();
     let quoted = &quoted[..quoted.len().min(about.header_len + 8)];
     let message = IcmpMessage::Unreachable { code, quoted };
@@ -83,6 +83,6 @@ pub fn unreachable(code: u8, quoted: &[u8]) -> Vec<u8> {
 }
 
 /// The code of "port unreachable".
-pub fn port_unreachable(v6: bool) -> u8 {
+pub(crate) fn port_unreachable(v6: bool) -> u8 {
     if v6 { v6::PORT_UNREACHABLE } else { v4::PORT_UNREACHABLE }
 }
