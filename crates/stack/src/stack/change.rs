@@ -173,16 +173,17 @@ impl Stack {
     ///
     /// Whenever a device dies, another is opened:
     ///
-    /// ```no_run
-    /// # use tokio_netstack::{Stack, device};
-    /// # fn open_device() -> std::io::Result<device::memory::MemoryDevice> { unimplemented!() }
-    /// # async fn keep(stack: Stack) -> std::io::Result<()> {
-    /// loop {
-    ///     let lost = stack.device_lost().await?;
-    ///     println!("device {} is gone: {}", lost.device, lost.error);
-    ///     stack.replace_device(lost.device, open_device()?)?;
+    /// ```
+    /// use std::io;
+    /// use tokio_netstack::{Stack, device::Device};
+    ///
+    /// async fn keep<D: Device + 'static>(stack: Stack, open: impl Fn() -> io::Result<D>) -> io::Result<()> {
+    ///     loop {
+    ///         let lost = stack.device_lost().await?;
+    ///         println!("device {} is gone: {}", lost.device, lost.error);
+    ///         stack.replace_device(lost.device, open()?)?;
+    ///     }
     /// }
-    /// # }
     /// ```
     pub fn replace_device(&self, index: usize, device: impl Device + 'static) -> io::Result<()> {
         let inner = &self.inner;
