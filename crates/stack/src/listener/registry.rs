@@ -10,7 +10,7 @@ use netstack_tcp::{FourTuple, PortAllocator, TcpConfig};
 use super::{EVERYWHERE, ListenConfig, ListenerShared, Mode};
 use crate::actor::order;
 use crate::lane::lock;
-use crate::route::{canonical, unspecified};
+use crate::route::{canonical, overlap, unspecified};
 use crate::secrets::Secrets;
 use crate::stack::{Inner, Stack};
 
@@ -126,11 +126,6 @@ fn in_use(text: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::AddrInUse, text.into())
 }
 
-/// Whether two listeners of one port would answer for the same address.
-fn overlap(a: IpAddr, b: IpAddr) -> bool {
-    a.is_ipv4() == b.is_ipv4() && (a == b || a.is_unspecified() || b.is_unspecified())
-}
-
 /// A listener's place in the registry; dropping it closes the listener.
 pub(super) struct Place {
     pub(super) shared: Arc<ListenerShared>,
@@ -157,7 +152,8 @@ impl Place {
         Self::enter(inner, local, config.unwrap_or(&inner.listen_config), mode, None)
     }
 
-    fn enter(
+    /// Enters a listener whose stack was running and has the address, if the stack runs still.
+    pub(super) fn enter(
         inner: &Arc<Inner>,
         local: Option<SocketAddr>,
         config: &ListenConfig,

@@ -21,7 +21,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -34,6 +34,7 @@ pub use sessions::{UdpSession, UdpSessions};
 pub use socket::UdpSocket;
 
 use crate::lane::lock;
+use crate::route::overlap;
 use crate::secrets::Secrets;
 use crate::stack::Inner;
 use endpoint::{Endpoint, unconnected};
@@ -187,9 +188,4 @@ fn queue(inner: &Inner, endpoint: &Endpoint, datagram: Datagram) -> Delivery {
 /// Whether a socket may take the address of another.
 fn may_share(other: &Endpoint, config: &UdpConfig) -> bool {
     other.reuse_address && config.reuse_address || other.reuse_port && config.reuse_port
-}
-
-/// Whether two sockets of one port are for the same address.
-fn overlap(a: IpAddr, b: IpAddr) -> bool {
-    a.is_ipv4() == b.is_ipv4() && (a == b || a.is_unspecified() || b.is_unspecified())
 }
