@@ -128,12 +128,20 @@ impl std::fmt::Debug for HeadBuf {
 #[derive(Clone, Debug)]
 pub struct RxFrame {
     /// The whole frame, headers first. A frame of up to 2 KiB may share its memory with others: what is kept of it for long
-    /// is copied. A frame of more than 32 KiB may hold a buffer for the largest one; any other holds as much as it is long.
+    /// is copied. One of more than [`LARGE`](Self::LARGE) bytes may hold a whole [`READ_BUFFER`](Self::READ_BUFFER); any
+    /// other holds as much as it is long.
     pub data: Bytes,
     /// Checksum state and, for a super-segment, how it was cut.
     pub meta: Meta,
     /// When it reached the device.
     pub at: Instant,
+}
+
+impl RxFrame {
+    /// Bytes up to which a frame is copied out of a read buffer that others could use: about half of that.
+    pub const LARGE: usize = 32 * 1024;
+    /// Bytes of a read buffer at most: the longest packet, with room for what a device puts in front of it.
+    pub const READ_BUFFER: usize = 64 * 1024 + 64;
 }
 
 /// A frame to send: `head` then `payload`.

@@ -11,12 +11,12 @@ pub const MAX_PAYLOAD: usize = 65_415;
 /// The most payload slices that one [`Transmit`] carries.
 pub const MAX_SLICES: usize = 64;
 
-/// Payload longer than this may lie in a buffer of [`READ_BUFFER`] octets, which it holds as a whole: devices copy smaller frames
-/// out of it. Half of it, without the longest headers.
-pub(crate) const LARGE: usize = 32 * 1024 - 192;
-
 /// Memory of the largest frame, with what a device puts in front of it.
 const READ_BUFFER: usize = 64 * 1024 + 64;
+
+/// Payload longer than this may lie in a buffer of [`READ_BUFFER`] octets, which it holds as a whole: devices copy smaller frames
+/// out of it, and where the two meet it is checked that they do. Half of it, without the longest headers.
+pub(crate) const LARGE: usize = READ_BUFFER / 2 - 224;
 
 /// Octets of memory that a received piece of `len` octets may hold, as [`Connection::read`](crate::Connection::read) gives it out.
 #[must_use]

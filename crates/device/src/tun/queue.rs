@@ -26,7 +26,9 @@ use crate::{
 };
 
 /// No read may be cut short, whatever the MTU has been raised to: the longest packet with its header.
-const READ_SIZE: usize = 65_536 + vnet::LEN;
+const READ_SIZE: usize = RxFrame::READ_BUFFER;
+const _: () = assert!(READ_SIZE > Capabilities::MAX_FRAME + vnet::LEN, "the longest packet shows as such");
+const _: () = assert!(READ_SIZE / 2 >= RxFrame::LARGE + vnet::LEN, "what is not large is copied");
 /// Packets up to this length are written from one buffer: the kernel takes longer to gather two slices than we to copy.
 const FLAT: usize = 2048;
 /// Slices written without an allocation: the head and the 64 that a transmission has at most.

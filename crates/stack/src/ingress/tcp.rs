@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use netstack_device::{Checksum, RxFrame};
-use netstack_tcp::{FourTuple, Segment, SynAction, TcpConfig, reset_for};
+use netstack_tcp::{FourTuple, Segment, SynAction, TcpConfig, received_memory, reset_for};
 use netstack_wire::SeqNum;
 use netstack_wire::ip::IpPacket;
 use netstack_wire::tcp::{self, TcpFlags, TcpHeader};
@@ -15,6 +15,10 @@ use crate::actor::{Arrival, Input, Shared, order};
 use crate::demux::Routed;
 use crate::listener::ListenerShared;
 use crate::stack::Origin;
+
+// What a connection counts for text out of a large frame, whatever is in front of it, is the buffer that the device lent.
+const _: () =
+    assert!(received_memory(RxFrame::LARGE - 2 * 60) == RxFrame::READ_BUFFER, "they agree on memory");
 
 impl Packet<'_> {
     pub(super) fn tcp(&mut self, frame: &RxFrame, packet: &IpPacket<'_>) {
