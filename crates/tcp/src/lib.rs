@@ -49,7 +49,7 @@ pub use info::{RecoveryState, TcpInfo, TcpStats};
 pub use isn::IsnGenerator;
 pub use listener::{Listener, SynAction, SynDrop};
 pub use negotiate::SynRecord;
-pub use ports::PortAllocator;
+pub use ports::{PortAllocator, PortWalk};
 pub use reset::reset_for;
 pub use segment::{MAX_PAYLOAD, MAX_SLICES, Segment, Transmit, received_memory};
 pub use send::mtu::PathNews;

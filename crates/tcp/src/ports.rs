@@ -41,19 +41,29 @@ impl PortAllocator {
         remote: SocketAddr,
         mut in_use: impl FnMut(u16) -> bool,
     ) -> Option<u16> {
+        let mut walk = self.walk(local, remote);
+        let port = walk.find(|&port| !in_use(port));
+        self.stop(&walk);
+        port
+    }
+
+    /// All ports of the range for a connection from `local` to `remote`, each once, in the order in which to try them.
+    ///
+    /// The walk is apart from the allocator, so that whoever shares one need not hold it for as long as that takes. Say
+    /// where the walk has [stopped](Self::stop): the next goes on from there.
+    #[must_use]
+    pub fn walk(&self, local: IpAddr, remote: SocketAddr) -> PortWalk {
         let destination = FourTuple::new(SocketAddr::new(local, 0), remote);
-        let offset = self.hash(&destination, 0) % u64::from(self.count.max(1));
+        let offset = (self.hash(&destination, 0) % u64::from(self.count.max(1))) as u32;
         let slot = (self.hash(&destination, 1) % self.table.len() as u64) as usize;
-        for _ in 0..self.count {
-            let step = u32::from(self.table[slot]);
-            // Counted modulo the range, so that a walk around it meets each port once.
-            self.table[slot] = ((step + 1) % self.count) as u16;
-            let port = self.first + ((offset + u64::from(step)) % u64::from(self.count)) as u16;
-            if !in_use(port) {
-                return Some(port);
-            }
-        }
-        None
+        let Self { first, count, .. } = *self;
+        PortWalk { slot, offset, step: u32::from(self.table[slot]), left: count, first, count }
+    }
+
+    /// The port that `walk` gave last is taken, or none was free: the next walk to there begins behind it.
+    pub fn stop(&mut self, walk: &PortWalk) {
+        // Below the range's length.
+        self.table[walk.slot] = walk.step as u16;
     }
 
     fn hash(&self, destination: &FourTuple, purpose: u8) -> u64 {
@@ -61,6 +71,29 @@ impl PortAllocator {
         hasher.write_u8(purpose);
         destination.hash_into(&mut hasher);
         hasher.finish()
+    }
+}
+
+/// A way through the range of a [`PortAllocator`].
+#[derive(Debug, Clone)]
+pub struct PortWalk {
+    slot: usize,
+    offset: u32,
+    /// Counted modulo the range, so that a walk around it meets each port once.
+    step: u32,
+    left: u32,
+    first: u16,
+    count: u32,
+}
+
+impl Iterator for PortWalk {
+    type Item = u16;
+
+    fn next(&mut self) -> Option<u16> {
+        self.left = self.left.checked_sub(1)?;
+        let port = self.first + ((self.offset + self.step) % self.count) as u16;
+        self.step = (self.step + 1) % self.count;
+        Some(port)
     }
 }
 

@@ -139,14 +139,18 @@ impl<'a> Target<'a> {
         };
         // Only on purpose.
         let meets_itself = |port| tuple_from(port).local() == remote;
+        // Nobody else waits for this one to end: with few ports free it is long.
+        let mut walk = lock(&inner.ports).walk(local.ip(), remote);
         loop {
             let port = match local.port() {
-                0 => lock(&inner.ports)
-                    .pick(local.ip(), remote, |port| meets_itself(port) || in_use(port))
-                    .ok_or_else(|| {
-                    let text = format!("every ephemeral port is in use for connections to {remote}");
-                    io::Error::new(io::ErrorKind::AddrNotAvailable, text)
-                })?,
+                0 => {
+                    let free = walk.find(|&port| !meets_itself(port) && !in_use(port));
+                    lock(&inner.ports).stop(&walk);
+                    free.ok_or_else(|| {
+                        let text = format!("every ephemeral port is in use for connections to {remote}");
+                        io::Error::new(io::ErrorKind::AddrNotAvailable, text)
+                    })?
+                }
                 port if in_use(port) => return Err(in_use_error(local, remote)),
                 port => port,
             };

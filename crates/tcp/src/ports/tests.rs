@@ -37,6 +37,23 @@ proptest! {
 }
 
 #[test]
+fn walks_at_the_same_time_each_meet_every_port() {
+    // req: R6056-3
+    let mut ports = PortAllocator::new([5; 16], 7_000..=7_009);
+    let walk = |ports: &PortAllocator| ports.walk([192, 0, 2, 1].into(), ([198, 51, 100, 1], 80).into());
+    let (mut one, mut other) = (walk(&ports), walk(&ports));
+    let met: HashSet<_> = one.by_ref().take(4).collect();
+    ports.stop(&one);
+    assert_eq!(other.by_ref().collect::<HashSet<_>>().len(), 10);
+    ports.stop(&other);
+    assert_eq!(met.into_iter().chain(one).collect::<HashSet<_>>().len(), 10);
+    assert!(
+        walk(&ports).zip(walk(&ports)).all(|(a, b)| a == b),
+        "the next goes on where the last has stopped"
+    );
+}
+
+#[test]
 fn a_port_is_not_chosen_again_soon() {
     // req: R6056-1
     let mut ports = PortAllocator::new([5; 16], PortAllocator::DYNAMIC);
