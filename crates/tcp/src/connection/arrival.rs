@@ -76,7 +76,7 @@ impl Connection {
     }
 
     /// The steps behind the ACK: URG, text, FIN. The segment came with `frame` octets of text.
-    fn arrive_text(&mut self, now: Instant, seg: Segment, frame: usize) -> ControlFlow<()> {
+    fn arrive_text(&mut self, now: Instant, mut seg: Segment, frame: usize) -> ControlFlow<()> {
         self.take_congestion_mark(&seg);
         if !self.state.takes_text() {
             if !seg.is_empty() {
@@ -87,7 +87,7 @@ impl Connection {
         }
         self.process_urgent(&seg);
         let fin = seg.has(TcpFlags::FIN).then(|| seg.header.seq + seg.payload.len() as u32);
-        self.process_text(now, &seg, frame)?;
+        self.process_text(now, &mut seg, frame)?;
         self.process_fin(now, fin)
     }
 
@@ -277,8 +277,8 @@ impl Connection {
         }
     }
 
-    /// Seventh: text (S-TEXT-1).
-    fn process_text(&mut self, now: Instant, seg: &Segment, frame: usize) -> ControlFlow<()> {
+    /// Seventh: text (S-TEXT-1), which is taken out of `seg`.
+    fn process_text(&mut self, now: Instant, seg: &mut Segment, frame: usize) -> ControlFlow<()> {
         if seg.payload.is_empty() {
             return ControlFlow::Continue(());
         }
@@ -287,13 +287,15 @@ impl Connection {
             self.abort();
             return ControlFlow::Break(());
         }
-        let seq = seg.header.seq;
-        let data = match self.rcv.fin {
+        let (seq, segments) = (seg.header.seq, seg.wire_segments());
+        let mut data = core::mem::take(&mut seg.payload);
+        if let Some(fin) = self.rcv.fin {
             // Text above a FIN that was seen contradicts it.
-            Some(fin) if !seq.before(fin) => return ControlFlow::Break(()),
-            Some(fin) => seg.payload.slice(..seg.payload.len().min(fin.distance_from(seq) as usize)),
-            None => seg.payload.clone(),
-        };
+            if !seq.before(fin) {
+                return ControlFlow::Break(());
+            }
+            data.truncate(fin.distance_from(seq) as usize);
+        }
         let octets = data.len() as u32;
         let largest = if seg.gso_size == 0 { data.len() } else { usize::from(seg.gso_size) };
         self.rcv.mss = self.rcv.mss.max(largest.min(usize::from(self.path_mss)) as u16);
@@ -304,9 +306,9 @@ impl Connection {
                 if filled {
                     self.rcv.ack.owe();
                 }
-                self.tune_recv_buffer(now, seg);
+                self.tune_recv_buffer(now, seg, octets);
                 let mss = self.rcv.mss.min(self.path_mss);
-                if self.rcv.ack.on_text(seg.wire_segments(), octets, mss, seg.has(TcpFlags::PSH))
+                if self.rcv.ack.on_text(segments, octets, mss, seg.has(TcpFlags::PSH))
                     && !self.timers.is_armed(Timer::DelayedAck)
                 {
                     self.timers.set(Timer::DelayedAck, now + self.config.ack_delay);

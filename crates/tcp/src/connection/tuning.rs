@@ -29,9 +29,9 @@ impl Connection {
         (2 * window + awaited).max(u64::from(FIRST_BUFFER)).min(u64::from(limit)) as usize
     }
 
-    /// Text arrived in order by `seg`: the receive buffer may have to grow.
-    pub(super) fn tune_recv_buffer(&mut self, now: Instant, seg: &Segment) {
-        let full = seg.gso_size > 0 || seg.payload.len() >= usize::from(self.rcv.mss);
+    /// `octets` of text arrived in order by `seg`: the receive buffer may have to grow.
+    pub(super) fn tune_recv_buffer(&mut self, now: Instant, seg: &Segment, octets: u32) {
+        let full = seg.gso_size > 0 || octets >= u32::from(self.rcv.mss);
         let echo = if full { self.echo_age(now, seg) } else { None };
         let srtt = self.snd.rtt.srtt();
         self.rcv.tune(now, echo, srtt, &self.config);

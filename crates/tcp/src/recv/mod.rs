@@ -6,6 +6,7 @@ mod assembler;
 mod tests;
 mod tuning;
 
+use core::mem;
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -41,7 +42,7 @@ pub(crate) struct RecvHalf {
     /// Octets received in order, the stream offset that belongs to `nxt` (FIN not counted).
     offset: u64,
     /// In order, and not yet fetched by the owner.
-    ready: VecDeque<Bytes>,
+    ready: Ready,
     ready_len: u32,
     /// Fetched by the owner, and not yet consumed by the application.
     unread: u32,
@@ -62,6 +63,51 @@ pub(crate) struct RecvHalf {
     pub(crate) mss: u16,
 }
 
+/// Pieces in order. The owner fetches after each segment, so that several wait only where a gap was filled; an idle connection
+/// holds no storage.
+#[derive(Debug)]
+enum Ready {
+    /// One piece, or none: then it is empty.
+    One(Bytes),
+    Several(Box<Pieces>),
+}
+
+#[derive(Debug)]
+struct Pieces(VecDeque<Bytes>);
+
+impl Default for Ready {
+    fn default() -> Self {
+        Self::One(Bytes::new())
+    }
+}
+
+impl Ready {
+    /// Puts a piece that is not empty behind the others.
+    fn push(&mut self, piece: Bytes) {
+        match self {
+            Self::One(first) if first.is_empty() => *first = piece,
+            Self::One(first) => {
+                let both = VecDeque::from([mem::take(first), piece]);
+                *self = Self::Several(Box::new(Pieces(both)));
+            }
+            Self::Several(pieces) => pieces.0.push_back(piece),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        match self {
+            Self::One(first) => Some(mem::take(first)).filter(|piece| !piece.is_empty()),
+            Self::Several(pieces) => {
+                let piece = pieces.0.pop_front();
+                if pieces.0.is_empty() {
+                    *self = Self::default();
+                }
+                piece
+            }
+        }
+    }
+}
+
 /// What became of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Text {
@@ -80,7 +126,7 @@ impl RecvHalf {
             urgent: None,
             fin: None,
             offset: 0,
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             ready_len: 0,
             unread: 0,
             limit: u32::MAX,
@@ -172,16 +218,12 @@ impl RecvHalf {
         self.nxt += len;
         self.offset += u64::from(len);
         self.ready_len += len;
-        self.ready.push_back(data);
+        self.ready.push(data);
     }
 
     /// The next piece in order, for the owner to hand to the application.
     pub(crate) fn fetch(&mut self) -> Option<Bytes> {
-        let data = self.ready.pop_front()?;
-        if self.ready.is_empty() {
-            // An idle connection holds no storage.
-            self.ready = VecDeque::new();
-        }
+        let data = self.ready.pop()?;
         self.ready_len -= data.len() as u32;
         self.unread += data.len() as u32;
         Some(data)
@@ -213,7 +255,7 @@ impl RecvHalf {
 
     /// Drops all data, in order or not.
     pub(crate) fn clear(&mut self) {
-        self.ready = VecDeque::new();
+        self.ready = Ready::default();
         self.ready_len = 0;
         self.out_of_order = None;
     }
