@@ -65,8 +65,9 @@ impl Packet<'_> {
             if let Some(first) = first
                 && self.inner.routes.classify(dst) == Destination::Ours
             {
-                self.interface = interface;
+                let own = std::mem::replace(&mut self.interface, interface);
                 self.send_error(|| icmp::reassembly_timeout(dst, src, &first));
+                self.interface = own;
             }
         }
     }
