@@ -219,11 +219,7 @@ async fn echo_is_answered() {
             let answer = raw.packet_within(TICK).await.expect("an answer");
             let ip = ip::parse(&answer).unwrap();
             assert_eq!((ip.src, ip.dst), (ip_of(us), ip_of(them)));
-            let message = match (ip.src, ip.dst) {
-                (IpAddr::V6(src), IpAddr::V6(dst)) => IcmpMessage::parse_v6(src, dst, ip.payload),
-                _ => IcmpMessage::parse_v4(ip.payload),
-            };
-            assert_eq!(message.unwrap(), IcmpMessage::EchoReply { id: 7, seq: 9, data: &data });
+            assert_eq!(read_icmp(&ip), IcmpMessage::EchoReply { id: 7, seq: 9, data: &data });
         }
     }
     assert_eq!(stack.counters().tx_echo_replies, 6);
@@ -246,12 +242,8 @@ async fn a_closed_udp_port_is_unreachable() {
             raw.send_packet(&datagram);
             let answer = raw.packet_within(TICK).await.expect("an answer");
             let ip = ip::parse(&answer).unwrap();
-            let message = match (ip.src, ip.dst) {
-                (IpAddr::V6(src), IpAddr::V6(dst)) => IcmpMessage::parse_v6(src, dst, ip.payload).unwrap(),
-                _ => IcmpMessage::parse_v4(ip.payload).unwrap(),
-            };
             let quoted = &datagram[..datagram.len().min(room)];
-            assert_eq!(message, IcmpMessage::Unreachable { code, quoted });
+            assert_eq!(read_icmp(&ip), IcmpMessage::Unreachable { code, quoted });
         }
     }
 }
@@ -332,8 +324,7 @@ async fn an_unknown_protocol_is_unreachable() {
     raw.send_packet(&unknown);
     let answer = raw.packet_within(TICK).await.unwrap();
     let ip = ip::parse(&answer).unwrap();
-    let (IpAddr::V6(src), IpAddr::V6(dst)) = (ip.src, ip.dst) else { panic!("{ip:?}") };
-    let message = IcmpMessage::parse_v6(src, dst, ip.payload).unwrap();
+    let message = read_icmp(&ip);
     assert_eq!(message, IcmpMessage::ParamProblem { code: 1, pointer: 6, quoted: &unknown });
 }
 
@@ -363,8 +354,7 @@ async fn an_unknown_ipv6_option_is_a_parameter_problem() {
         let Some(answer) = answer else { continue };
         let ip = ip::parse(&answer).unwrap();
         assert_eq!(ip.src, ip_of("2001:db8::1"));
-        let (IpAddr::V6(src), IpAddr::V6(dst)) = (ip.src, ip.dst) else { panic!("{ip:?}") };
-        let message = IcmpMessage::parse_v6(src, dst, ip.payload).unwrap();
+        let message = read_icmp(&ip);
         assert_eq!(message, IcmpMessage::ParamProblem { code: 2, pointer: 42, quoted: &sent });
     }
 }

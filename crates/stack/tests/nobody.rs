@@ -1,15 +1,14 @@
 //! Segments that belong to no connection, and errors and noise that must reach the right one only.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::common::*;
 use bytes::Bytes;
-use netstack_wire::icmp::{IcmpMessage, v4, v6};
-use netstack_wire::ip::{self, IpHeader};
+use netstack_wire::SeqNum;
+use netstack_wire::ip;
 use netstack_wire::tcp::{TcpFlags, TcpHeader, Timestamps};
-use netstack_wire::{Protocol, SeqNum};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -28,30 +27,14 @@ const PSH: TcpFlags = TcpFlags::PSH;
 const ACK: TcpFlags = TcpFlags::ACK;
 
 /// The ICMP error "host unreachable" or "port unreachable" about a packet that the stack sent.
-fn unreachable(port: bool, quoted: &[u8]) -> Vec<u8> {
-    let about = ip::parse(quoted).unwrap();
-    let quoted = &quoted[..quoted.len().min(about.header_len + 8)];
-    let (payload, protocol) = match (about.dst, about.src) {
-        (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            let code = if port { v6::PORT_UNREACHABLE } else { ADDRESS_UNREACHABLE_V6 };
-            let message = IcmpMessage::Unreachable { code, quoted };
-            let mut payload = vec![0; message.wire_len()];
-            message.emit_v6(src, dst, &mut payload);
-            (payload, Protocol::ICMPV6)
-        }
-        _ => {
-            let code = if port { v4::PORT_UNREACHABLE } else { HOST_UNREACHABLE_V4 };
-            let message = IcmpMessage::Unreachable { code, quoted };
-            let mut payload = vec![0; message.wire_len()];
-            message.emit_v4(&mut payload);
-            (payload, Protocol::ICMP)
-        }
+fn unreachable(port: bool, sent: &[u8]) -> Vec<u8> {
+    let v6 = ip::parse(sent).unwrap().src.is_ipv6();
+    let code = match (port, v6) {
+        (true, _) => udp::port_unreachable(v6),
+        (false, true) => ADDRESS_UNREACHABLE_V6,
+        (false, false) => HOST_UNREACHABLE_V4,
     };
-    let header = IpHeader::new(about.dst, about.src, protocol, payload.len());
-    let mut packet = vec![0; header.header_len()];
-    header.emit(&mut packet);
-    packet.extend_from_slice(&payload);
-    packet
+    udp::unreachable(code, sent)
 }
 
 fn dial(stack: &Stack, remote: SocketAddr) -> JoinHandle<std::io::Result<TcpStream>> {

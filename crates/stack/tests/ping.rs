@@ -6,24 +6,17 @@ use std::time::Duration;
 
 use crate::common::*;
 use bytes::Bytes;
-use netstack_wire::Protocol;
 use netstack_wire::icmp::{IcmpMessage, v4};
-use netstack_wire::ip::{self, IpHeader};
+use netstack_wire::ip;
 use tokio::time::{Instant, timeout};
 use tokio_netstack::{IcmpNotice, PingError, PingFailure, Stack};
 
 const TICK: Duration = Duration::from_millis(2);
 const TARGET: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
-/// A packet with `message`, from the raw peer.
+/// A packet with `message`, to the stack.
 fn packet(src: &str, message: &IcmpMessage<'_>) -> Vec<u8> {
-    let mut payload = vec![0; message.wire_len()];
-    message.emit_v4(&mut payload);
-    let header = IpHeader::new(src.parse().unwrap(), SERVER.parse().unwrap(), Protocol::ICMP, payload.len());
-    let mut packet = vec![0; header.header_len()];
-    header.emit(&mut packet);
-    packet.extend_from_slice(&payload);
-    packet
+    icmp(src, SERVER, message)
 }
 
 /// Identifier, sequence number and data of an echo request.

@@ -265,7 +265,11 @@ pub(crate) fn parse(packet: &[u8]) -> Seen {
 
 /// An IP packet around `payload`.
 pub(crate) fn packet(src: &str, dst: &str, protocol: Protocol, payload: &[u8]) -> Vec<u8> {
-    let header = IpHeader::new(src.parse().unwrap(), dst.parse().unwrap(), protocol, payload.len());
+    packet_between(src.parse().unwrap(), dst.parse().unwrap(), protocol, payload)
+}
+
+fn packet_between(src: IpAddr, dst: IpAddr, protocol: Protocol, payload: &[u8]) -> Vec<u8> {
+    let header = IpHeader::new(src, dst, protocol, payload.len());
     let mut packet = vec![0; header.header_len()];
     header.emit(&mut packet);
     packet.extend_from_slice(payload);
@@ -274,17 +278,32 @@ pub(crate) fn packet(src: &str, dst: &str, protocol: Protocol, payload: &[u8]) -
 
 /// An IP packet with an ICMP message of the version of its addresses.
 pub(crate) fn icmp(src: &str, dst: &str, message: &IcmpMessage<'_>) -> Vec<u8> {
+    icmp_between(src.parse().unwrap(), dst.parse().unwrap(), message)
+}
+
+fn icmp_between(src: IpAddr, dst: IpAddr, message: &IcmpMessage<'_>) -> Vec<u8> {
     let mut payload = vec![0; message.wire_len()];
-    match (src.parse().unwrap(), dst.parse().unwrap()) {
-        (IpAddr::V6(src6), IpAddr::V6(dst6)) => {
-            message.emit_v6(src6, dst6, &mut payload);
-            packet(src, dst, Protocol::ICMPV6, &payload)
+    let protocol = match (src, dst) {
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            message.emit_v6(src, dst, &mut payload);
+            Protocol::ICMPV6
         }
         _ => {
             message.emit_v4(&mut payload);
-            packet(src, dst, Protocol::ICMP, &payload)
+            Protocol::ICMP
         }
-    }
+    };
+    packet_between(src, dst, protocol, &payload)
+}
+
+/// The ICMP error from `router` that `make` makes of the start of a packet that the stack sent.
+pub(crate) fn icmp_about(
+    sent: &[u8],
+    router: IpAddr,
+    make: impl FnOnce(&[u8]) -> IcmpMessage<'_>,
+) -> Vec<u8> {
+    let about = ip::parse(sent).unwrap();
+    icmp_between(router, about.src, &make(&sent[..sent.len().min(about.header_len + 8)]))
 }
 
 /// Reads an ICMP message of the version of the packet's addresses.

@@ -8,6 +8,8 @@ use netstack_wire::icmp::{IcmpMessage, v4, v6};
 use netstack_wire::ip::{self, IpHeader};
 use netstack_wire::udp::{self, HEADER_LEN, UdpHeader};
 
+use super::icmp_about;
+
 /// A packet with a finished datagram.
 pub(crate) fn datagram(src: SocketAddr, dst: SocketAddr, data: &[u8]) -> Vec<u8> {
     let header = UdpHeader::for_payload((src.ip(), src.port()), (dst.ip(), dst.port()), data).unwrap();
@@ -46,7 +48,7 @@ pub(crate) fn parse_datagram(packet: &[u8]) -> SeenDatagram {
     }
 }
 
-/// The code of an ICMP "destination unreachable", and the packet it quotes; `None` for anything else.
+/// The code of an ICMP "destination unreachable"; `None` for anything else.
 pub(crate) fn unreachable_code(packet: &[u8]) -> Option<u8> {
     let ip = ip::parse(packet).ok()?;
     let message = match (ip.src, ip.dst) {
@@ -61,25 +63,8 @@ pub(crate) fn unreachable_code(packet: &[u8]) -> Option<u8> {
 
 /// The ICMP error with `code` (of "destination unreachable") about a packet that the stack sent.
 pub(crate) fn unreachable(code: u8, quoted: &[u8]) -> Vec<u8> {
-    let about = ip::parse(quoted).unwrap();
-    let quoted = &quoted[..quoted.len().min(about.header_len + 8)];
-    let message = IcmpMessage::Unreachable { code, quoted };
-    let mut payload = vec![0; message.wire_len()];
-    let protocol = match (about.dst, about.src) {
-        (std::net::IpAddr::V6(src), std::net::IpAddr::V6(dst)) => {
-            message.emit_v6(src, dst, &mut payload);
-            Protocol::ICMPV6
-        }
-        _ => {
-            message.emit_v4(&mut payload);
-            Protocol::ICMP
-        }
-    };
-    let header = IpHeader::new(about.dst, about.src, protocol, payload.len());
-    let mut packet = vec![0; header.header_len()];
-    header.emit(&mut packet);
-    packet.extend_from_slice(&payload);
-    packet
+    let peer = ip::parse(quoted).unwrap().dst;
+    icmp_about(quoted, peer, |quoted| IcmpMessage::Unreachable { code, quoted })
 }
 
 /// The code of "port unreachable".
