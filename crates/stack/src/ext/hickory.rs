@@ -11,6 +11,7 @@ use hickory_resolver::net::runtime::iocompat::AsyncIoTokioAsStd;
 use hickory_resolver::net::runtime::{DnsUdpSocket, RuntimeProvider, TokioHandle, TokioTime};
 use tokio::io::ReadBuf;
 
+use super::within;
 use crate::{Stack, TcpStream, UdpSocket};
 
 /// Lets hickory-resolver ask its servers over the UDP and TCP of a stack.
@@ -81,11 +82,7 @@ impl RuntimeProvider for StackRuntime {
                     None => TcpStream::connect(&stack, server).await,
                 }
             };
-            let limit = limit.unwrap_or(CONNECT_TIMEOUT);
-            let stream = tokio::time::timeout(limit, connecting).await.map_err(|_| {
-                let text = format!("no answer from {server} within {limit:?}");
-                io::Error::new(io::ErrorKind::TimedOut, text)
-            })??;
+            let stream = within(limit.unwrap_or(CONNECT_TIMEOUT), server, connecting).await?;
             // Queries are small and wait for an answer.
             stream.set_nodelay(true)?;
             Ok(AsyncIoTokioAsStd(stream))

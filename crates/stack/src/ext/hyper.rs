@@ -15,6 +15,7 @@ use http::Uri;
 use http::uri::Scheme;
 use tower_service::Service;
 
+use super::within;
 use crate::{Stack, TcpStream};
 
 /// What a connection of hyper-util's client knows of itself: nothing beyond the defaults.
@@ -139,11 +140,10 @@ where
 
 async fn attempt(stack: &Stack, address: SocketAddr, limit: Option<Duration>) -> io::Result<TcpStream> {
     let connecting = TcpStream::connect(stack, address);
-    let Some(limit) = limit else { return connecting.await };
-    tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
-        let text = format!("no answer from {address} within {limit:?}");
-        Err(io::Error::new(io::ErrorKind::TimedOut, text))
-    })
+    match limit {
+        Some(limit) => within(limit, address, connecting).await,
+        None => connecting.await,
+    }
 }
 
 async fn resolve<R>(mut resolver: R, host: &str) -> io::Result<R::Response>

@@ -28,3 +28,16 @@ pub use hickory::StackRuntime;
 pub use hyper::{Connecting, Connector, NoNames};
 #[cfg(all(feature = "hyper", feature = "hickory"))]
 pub use names::Names;
+
+/// Waits for a connection to `address` no longer than `limit`.
+#[cfg(any(feature = "hyper", feature = "hickory"))]
+async fn within(
+    limit: std::time::Duration,
+    address: std::net::SocketAddr,
+    connecting: impl Future<Output = std::io::Result<crate::TcpStream>>,
+) -> std::io::Result<crate::TcpStream> {
+    tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
+        let text = format!("no answer from {address} within {limit:?}");
+        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, text))
+    })
+}
