@@ -25,7 +25,7 @@ pub enum TimeWaitAction {
 }
 
 /// A connection in TIME-WAIT: what is needed to answer a repeated FIN and to judge a new SYN, and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeWait {
     pub(crate) tuple: FourTuple,
     pub(crate) snd_nxt: SeqNum,

@@ -5,6 +5,8 @@ mod arrival;
 mod counters;
 mod delivery;
 mod ecn;
+#[cfg(any(test, feature = "testing"))]
+mod fingerprint;
 mod getters;
 mod handshake;
 mod header;
