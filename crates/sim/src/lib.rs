@@ -6,7 +6,8 @@
 //! - [`heap::Network`] and [`heap::Pair`]: [`Connection`](netstack_tcp::Connection)s on an event heap with a nanosecond clock.
 //!   No Tokio, no sockets, one thread: for sweeps over many seeds and for measuring the protocol. [`scenario`] makes a
 //!   measurement of it: flows through one bottleneck, observed.
-//! - [`device::pair`]: two [`Device`](netstack_device::Device)s for whole stacks under paused Tokio time.
+//! - [`net::Network`]: whole stacks and applications under paused Tokio time, with routers, and links that change at run
+//!   time. [`device::pair`] is two bare [`Device`](netstack_device::Device)s with one link between them.
 //!
 //! The same seed gives the same packets at the same instants; [`Trace`] is the number to compare.
 
@@ -14,8 +15,11 @@ pub mod device;
 pub mod heap;
 mod impair;
 mod link;
+pub mod net;
 mod rng;
 pub mod scenario;
+mod seed;
+mod slab;
 mod trace;
 
 use std::time::Duration;
@@ -23,6 +27,7 @@ use std::time::Duration;
 pub use impair::{Jitter, QueueLimit};
 pub use link::{Fate, Link, LinkConfig, LinkStats};
 pub use rng::SimRng;
+pub use seed::{SEED_VARIABLE, seed_or};
 pub use trace::Trace;
 
 /// Whole nanoseconds, as the links count time; 584 years at most.

@@ -5,29 +5,24 @@ use std::collections::BinaryHeap;
 
 use netstack_tcp::Instant;
 
+use crate::slab::Slab;
+
 /// A priority queue by (time, order of insertion). The items lie in a slab of their own, so that the heap moves small keys
 /// only, and slots are used again, so that a steady state allocates nothing.
 #[derive(Debug)]
 pub(crate) struct EventHeap<T> {
     keys: BinaryHeap<Reverse<(Instant, u64, u32)>>,
-    items: Vec<Option<T>>,
-    free: Vec<u32>,
+    items: Slab<T>,
     inserted: u64,
 }
 
 impl<T> EventHeap<T> {
     pub(crate) fn new() -> Self {
-        Self { keys: BinaryHeap::new(), items: Vec::new(), free: Vec::new(), inserted: 0 }
+        Self { keys: BinaryHeap::new(), items: Slab::new(), inserted: 0 }
     }
 
     pub(crate) fn push(&mut self, at: Instant, item: T) {
-        let slot = if let Some(slot) = self.free.pop() {
-            self.items[slot as usize] = Some(item);
-            slot
-        } else {
-            self.items.push(Some(item));
-            u32::try_from(self.items.len() - 1).expect("fewer than 2^32 packets are under way at once")
-        };
+        let slot = self.items.insert(item);
         self.keys.push(Reverse((at, self.inserted, slot)));
         self.inserted += 1;
     }
@@ -43,9 +38,7 @@ impl<T> EventHeap<T> {
             return None;
         }
         let Reverse((at, _, slot)) = self.keys.pop()?;
-        let item = self.items[slot as usize].take()?;
-        self.free.push(slot);
-        Some((at, item))
+        Some((at, self.items.take(slot)?))
     }
 
     pub(crate) fn len(&self) -> usize {

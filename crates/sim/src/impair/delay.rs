@@ -40,6 +40,11 @@ impl Delay {
         Self { propagation, jitter: crate::nanos(jitter), ordered, latest: 0, rng }
     }
 
+    /// Nothing overtakes what `old` has let go, if that kept the order.
+    pub(crate) fn go_on_from(&mut self, old: &Self) {
+        self.latest = old.latest;
+    }
+
     /// When a packet that has left at `departure` arrives.
     pub(crate) fn arrival(&mut self, departure: u64) -> u64 {
         let jitter = if self.jitter == 0 { 0 } else { self.rng.below(self.jitter.saturating_add(1)) };

@@ -32,13 +32,18 @@ pub(crate) fn write_ce(packet: &mut [u8]) {
     match packet.first().map(|first| first >> 4) {
         Some(4) if packet.len() >= ipv4::MIN_HEADER_LEN => {
             packet[1] |= Ecn::Ce.bits();
-            let len = usize::from(packet[0] & 0x0f) * 4;
-            let field = ipv4::CHECKSUM_OFFSET..ipv4::CHECKSUM_OFFSET + 2;
-            packet[field.clone()].fill(0);
-            let sum = checksum::checksum(&packet[..len.min(packet.len())]);
-            packet[field].copy_from_slice(&sum.to_be_bytes());
+            sum_v4_header(packet);
         }
         Some(6) if packet.len() >= 2 => packet[1] |= Ecn::Ce.bits() << 4,
         _ => {}
     }
+}
+
+/// Computes the checksum of the IPv4 header of `packet`, which holds one at least.
+pub(crate) fn sum_v4_header(packet: &mut [u8]) {
+    let len = usize::from(packet[0] & 0x0f) * 4;
+    let field = ipv4::CHECKSUM_OFFSET..ipv4::CHECKSUM_OFFSET + 2;
+    packet[field.clone()].fill(0);
+    let sum = checksum::checksum(&packet[..len.min(packet.len())]);
+    packet[field].copy_from_slice(&sum.to_be_bytes());
 }

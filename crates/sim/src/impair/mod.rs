@@ -1,19 +1,23 @@
 //! What a link does to packets, one file per mechanism. [`Link`](crate::Link) runs them in the order in which a packet
-//! meets them: queue, rate, congestion marks, loss, duplication, delay, reordering.
+//! meets them: queue, rate, congestion marks, loss, corruption, duplication, delay, reordering.
 
+mod corrupt;
 mod delay;
 mod duplicate;
+mod held;
 mod loss;
 mod mark;
 mod queue;
 mod rate;
 mod reorder;
 
+pub(crate) use corrupt::{Corrupt, flip};
 pub(crate) use delay::Delay;
 pub use delay::Jitter;
 pub(crate) use duplicate::Duplicate;
+pub(crate) use held::{Held, Item};
 pub(crate) use loss::{Loss, LossModel};
-pub(crate) use mark::{Mark, write_ce};
+pub(crate) use mark::{Mark, sum_v4_header, write_ce};
 pub(crate) use queue::Queue;
 pub use queue::QueueLimit;
 pub(crate) use rate::Rate;

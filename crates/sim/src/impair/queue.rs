@@ -14,6 +14,17 @@ pub enum QueueLimit {
     Packets(usize),
 }
 
+impl QueueLimit {
+    /// Whether a packet of `len` bytes has room behind `packets` of `bytes` in all.
+    pub(crate) fn admits(self, bytes: usize, packets: usize, len: usize) -> bool {
+        match self {
+            Self::Unbounded => true,
+            Self::Bytes(limit) => bytes + len <= limit,
+            Self::Packets(limit) => packets < limit,
+        }
+    }
+}
+
 /// Drop-tail queue: a packet that does not fit when it comes is dropped; what has been let in is sent in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
@@ -34,11 +45,12 @@ impl Queue {
         if free_at <= now {
             return true;
         }
-        match self.limit {
-            QueueLimit::Unbounded => true,
-            QueueLimit::Bytes(limit) => self.bytes + len <= limit,
-            QueueLimit::Packets(limit) => self.waiting.len() < limit,
-        }
+        self.limit.admits(self.bytes, self.waiting.len(), len)
+    }
+
+    /// Sets the bound anew; what waits beyond it stays.
+    pub(crate) fn set_limit(&mut self, limit: QueueLimit) {
+        self.limit = limit;
     }
 
     /// Forgets the packets that have moved on to the line by `now`.

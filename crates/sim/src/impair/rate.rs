@@ -19,6 +19,11 @@ impl Rate {
         Self { bits_per_second: bits_per_second.unwrap_or(0), free_at: 0, remainder: 0, stall }
     }
 
+    /// The line is busy as long as `old` would have been.
+    pub(crate) fn go_on_from(&mut self, old: &Self) {
+        self.free_at = old.free_at;
+    }
+
     /// When the line has sent all that it was given; in the past if it is idle.
     pub(crate) fn free_at(&self) -> u64 {
         self.free_at
@@ -30,6 +35,11 @@ impl Rate {
             self.free_at = now;
             self.remainder = 0;
         }
+        self.transmit_next(bytes)
+    }
+
+    /// Puts a packet on the line as soon as it is free, behind what it was given before; gives its first and last instant.
+    pub(crate) fn transmit_next(&mut self, bytes: usize) -> (u64, u64) {
         if (self.stall.0..self.stall.1).contains(&self.free_at) {
             self.free_at = self.stall.1;
             self.remainder = 0;

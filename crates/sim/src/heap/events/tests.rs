@@ -24,15 +24,3 @@ fn nothing_comes_out_before_it_is_due() {
     assert!(heap.pop_due(Instant::from_nanos(10)).is_some());
     assert_eq!(heap.next_at(), None);
 }
-
-#[test]
-fn slots_are_used_again() {
-    let mut heap = EventHeap::new();
-    for round in 0..1_000 {
-        heap.push(Instant::from_nanos(round), round);
-        heap.push(Instant::from_nanos(round), round);
-        assert!(heap.pop_due(Instant::from_nanos(round)).is_some());
-        assert!(heap.pop_due(Instant::from_nanos(round)).is_some());
-    }
-    assert_eq!(heap.items.len(), 2);
-}
