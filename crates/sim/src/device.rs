@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::heap::Side;
-use crate::net::{Node, Shared};
 pub use crate::net::SimDevice;
+use crate::net::{Node, Shared};
 use crate::{LinkConfig, LinkStats, Trace};
 
 /// Two devices of IP MTU `mtu`, joined by a link; the third value tells what the link has done.

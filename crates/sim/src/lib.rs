@@ -20,14 +20,16 @@ mod rng;
 pub mod scenario;
 mod seed;
 mod slab;
+mod sweep;
 mod trace;
 
 use std::time::Duration;
 
-pub use impair::{Jitter, QueueLimit};
+pub use impair::{Discipline, Jitter, QueueLimit};
 pub use link::{Fate, Link, LinkConfig, LinkStats};
 pub use rng::SimRng;
 pub use seed::{SEED_VARIABLE, seed_or};
+pub use sweep::sweep;
 pub use trace::Trace;
 
 /// Whole nanoseconds, as the links count time; 584 years at most.

@@ -27,6 +27,11 @@ impl SimRng {
         n != 0 && self.below(n) == 0
     }
 
+    /// True with `probability`, taken as within 0 to 1.
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        self.0.random::<f64>() < probability
+    }
+
     /// A number over the whole range of `u64`.
     pub fn next_u64(&mut self) -> u64 {
         self.0.random()

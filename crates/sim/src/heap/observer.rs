@@ -8,7 +8,8 @@ use crate::Fate;
 /// Sees each wire segment and each turn of an endpoint. `()` watches nothing.
 pub trait Observer {
     /// `segment` of `from` (one wire segment, already cut) was given to a link at `now`, after it had crossed `hops` others:
-    /// 0 when `from` sends it.
+    /// 0 when `from` sends it. With a [`Discipline`](crate::Discipline) that may drop what waits, the call comes when the
+    /// packet's fate is known: when the line takes it, or the queue drops it.
     fn sent(&mut self, now: Instant, from: EndId, hops: usize, segment: &Segment, fate: Fate) {
         let _ = (now, from, hops, segment, fate);
     }

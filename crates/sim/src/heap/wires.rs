@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use netstack_tcp::{Instant, Segment};
+use netstack_wire::Ecn;
 
 use super::events::EventHeap;
 use super::{EndId, Observer, Victim};
+use crate::link::{Line, Outcome};
 use crate::{Fate, Link, Trace};
 
 /// The links, with the packets under way.
@@ -13,12 +15,31 @@ pub(crate) struct Wires<O> {
     pub(crate) links: Vec<Link>,
     /// By [`EndId::index`]: the links that a packet of this end crosses, in order, at least one.
     routes: Vec<Box<[usize]>>,
-    heap: EventHeap<Packet>,
+    heap: EventHeap<Event>,
+    /// By link: what waits in front of its line, if it holds its packets.
+    lines: Vec<Line<Waiting>>,
     victims: Vec<Victim>,
     pub(crate) trace: Trace,
     pub(crate) observer: O,
     /// Scratch for `poll_transmit`.
     pub(crate) slices: Vec<Bytes>,
+}
+
+/// What will happen.
+#[derive(Debug)]
+enum Event {
+    /// A packet has crossed a link.
+    Crossed(Packet),
+    /// The line of a link is free for what waits.
+    Line(usize),
+}
+
+/// A packet in front of the line of a link.
+#[derive(Debug)]
+struct Waiting {
+    packet: Packet,
+    /// It is lost on the wire, whatever chance says.
+    is_doomed: bool,
 }
 
 /// A packet under way.
@@ -39,6 +60,7 @@ impl<O: Observer> Wires<O> {
         observer: O,
     ) -> Self {
         Self {
+            lines: links.iter().map(|_| Line::new()).collect(),
             links,
             routes,
             heap: EventHeap::new(),
@@ -62,7 +84,14 @@ impl<O: Observer> Wires<O> {
     /// Takes the next packet that has crossed a link by `now`, if there is one, and moves it on: gives it out if that was its
     /// last link.
     pub(crate) fn advance(&mut self, now: Instant) -> Option<Advance> {
-        let (_, packet) = self.heap.pop_due(now)?;
+        let packet = match self.heap.pop_due(now)?.1 {
+            Event::Crossed(packet) => packet,
+            Event::Line(link) => {
+                self.lines[link].fire();
+                self.run_line(now, link);
+                return Some(Advance::Moved);
+            }
+        };
         if packet.hops < self.routes[packet.from.index()].len() {
             self.cross(now, packet);
             return Some(Advance::Moved);
@@ -82,17 +111,58 @@ impl<O: Observer> Wires<O> {
         let len = packet.ip_header + packet.segment.header.header_len() + packet.segment.payload.len();
         let doomed = packet.hops == 0
             && self.victims.iter_mut().any(|victim| victim.takes(packet.from, &packet.segment));
+        if self.links[link].must_hold() {
+            // The two directions of a flow are flows of their own.
+            let size = (len, packet.from.index() as u64, packet.segment.ecn);
+            let waiting = Waiting { packet, is_doomed: doomed };
+            let mut outcomes = Vec::new();
+            self.lines[link].offer(&mut self.links[link], now, waiting, size, &mut outcomes);
+            self.settle(now, outcomes);
+            self.run_line(now, link);
+            return;
+        }
         let fate = self.links[link].carry(now, len, doomed);
         packet.segment.ecn = self.links[link].mark(packet.segment.ecn);
+        self.leave(now, packet, fate);
+    }
+
+    /// Lets leave what the line of a link takes by `now`.
+    fn run_line(&mut self, now: Instant, link: usize) {
+        let mut outcomes = Vec::new();
+        let again = self.lines[link].run(&mut self.links[link], now, &mut outcomes);
+        if let Some(again) = again {
+            self.heap.push(again, Event::Line(link));
+        }
+        self.settle(now, outcomes);
+    }
+
+    fn settle(&mut self, now: Instant, outcomes: Vec<Outcome<Waiting>>) {
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Dropped(waiting, _) => self.leave(now, waiting.packet, Fate::QueueFull),
+                Outcome::Left(Waiting { mut packet, is_doomed }, departure) => {
+                    if departure.marked {
+                        packet.segment.ecn = Ecn::Ce;
+                    }
+                    // What is damaged fails its checksum.
+                    let is_lost = is_doomed || departure.hit.is_some();
+                    self.leave(now, packet, if is_lost { Fate::Lost } else { departure.fate });
+                }
+            }
+        }
+    }
+
+    /// A packet has its fate on a link.
+    fn leave(&mut self, now: Instant, mut packet: Packet, fate: Fate) {
         self.record(now, &packet, fate);
         self.observer.sent(now, packet.from, packet.hops, &packet.segment, fate);
         packet.hops += 1;
         if let Fate::Arrives { at, copy } = fate {
             if let Some(copy) = copy {
                 let segment = packet.segment.clone();
-                self.heap.push(copy, Packet { segment, ..packet });
+                self.heap.push(copy, Event::Crossed(Packet { segment, ..packet }));
             }
-            self.heap.push(at, packet);
+            self.heap.push(at, Event::Crossed(packet));
         }
     }
 

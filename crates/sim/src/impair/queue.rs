@@ -23,6 +23,15 @@ impl QueueLimit {
             Self::Packets(limit) => packets < limit,
         }
     }
+
+    /// Whether `packets` of `bytes` in all are more than may wait.
+    pub(crate) fn is_passed(self, bytes: usize, packets: usize) -> bool {
+        match self {
+            Self::Unbounded => false,
+            Self::Bytes(limit) => bytes > limit,
+            Self::Packets(limit) => packets > limit,
+        }
+    }
 }
 
 /// Drop-tail queue: a packet that does not fit when it comes is dropped; what has been let in is sent in order.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::impair::{Jitter, LossModel, QueueLimit};
+use crate::impair::{Discipline, Jitter, LossModel, QueueLimit};
 
 /// What one direction of a link does to packets. The default is a perfect wire: no delay, no limit, no loss.
 ///
@@ -17,6 +17,7 @@ use crate::impair::{Jitter, LossModel, QueueLimit};
 pub struct LinkConfig {
     pub(super) rate: Option<u64>,
     pub(super) queue: QueueLimit,
+    pub(super) discipline: Discipline,
     pub(super) mark_above: Option<usize>,
     pub(super) delay: Duration,
     pub(super) jitter: Jitter,
@@ -57,6 +58,13 @@ impl LinkConfig {
     /// Bound of the queue in front of the line; it fills only if there is a [`rate`](Self::rate). Default: unbounded.
     pub fn queue(&mut self, limit: QueueLimit) -> &mut Self {
         self.queue = limit;
+        self
+    }
+
+    /// Which of the packets that wait is next, and which are dropped or marked before the queue is full. Default: first in,
+    /// first out, nothing dropped.
+    pub fn discipline(&mut self, discipline: Discipline) -> &mut Self {
+        self.discipline = discipline;
         self
     }
 
@@ -161,4 +169,3 @@ fn checked(probability: f64) -> f64 {
     assert!((0.0..=1.0).contains(&probability), "a probability lies between 0 and 1, not at {probability}");
     probability
 }
-

@@ -6,7 +6,18 @@ use netstack_tcp::Instant;
 use netstack_wire::Ecn;
 
 use super::{Fate, Link};
-use crate::impair::Item;
+use crate::impair::{Cause, Dropped, Item};
+
+/// A packet offered to a link that holds its packets.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Offer {
+    /// What the caller calls it.
+    pub(crate) token: u32,
+    pub(crate) len: usize,
+    /// Tells flows apart, if [`Link::is_fair`].
+    pub(crate) flow: u64,
+    pub(crate) ecn: Ecn,
+}
 
 /// A packet that the line has taken.
 #[derive(Debug)]
@@ -21,21 +32,28 @@ pub(crate) struct Departure {
 }
 
 impl Link {
-    /// Takes in a packet of `len` bytes that the caller calls `token`; false if the queue is full and it is dropped.
-    pub(crate) fn offer(&mut self, now: Instant, token: u32, len: usize, ecn: Ecn) -> bool {
+    /// Takes in a packet; it, or others, may end up in `dropped`.
+    pub(crate) fn offer(&mut self, now: Instant, offer: Offer, dropped: &mut Dropped) {
+        let Offer { token, len, flow, ecn } = offer;
+        let now = now.as_nanos();
         self.count(len);
-        let busy = self.held.depth().1 > 0 || self.rate.free_at() > now.as_nanos();
-        if busy && !self.held.admits(len) {
-            self.stats.queue_full += 1;
-            return false;
-        }
         let (bytes, packets) = self.held.depth();
-        let waiting = if busy { (bytes + len, packets + 1) } else { (0, 0) };
-        self.mark.on_packet(waiting.0);
-        let marked = self.mark.field(ecn) != ecn;
-        self.note_depth(waiting);
-        self.held.push(Item { token, len, marked });
-        true
+        let busy = packets > 0 || self.rate.free_at() > now;
+        self.mark.on_packet(if busy { bytes + len } else { 0 });
+        let item = Item {
+            token,
+            len,
+            flow,
+            can_mark: ecn != Ecn::NotEct,
+            marked: self.mark.field(ecn) != ecn,
+            came: now,
+        };
+        let before = dropped.len();
+        self.held.push(now, item, busy, dropped);
+        self.count_dropped(&dropped[before..]);
+        if busy {
+            self.note_depth(self.held.depth());
+        }
     }
 
     /// When the line can take the next of the packets that wait; `None` if none does.
@@ -43,10 +61,13 @@ impl Link {
         (self.held.depth().1 > 0).then(|| Instant::from_nanos(self.rate.free_at()))
     }
 
-    /// The line takes the next packet at `now`, not before [`free_at`](Self::free_at).
-    pub(crate) fn depart(&mut self, now: Instant) -> Option<Departure> {
-        let item = self.held.pop()?;
+    /// The line takes the next packet at `now`, not before [`free_at`](Self::free_at); some may be dropped on the way.
+    pub(crate) fn depart(&mut self, now: Instant, dropped: &mut Dropped) -> Option<Departure> {
         let now = now.as_nanos();
+        let before = dropped.len();
+        let item = self.held.pop(now, dropped);
+        self.count_dropped(&dropped[before..]);
+        let item = item?;
         let (_, departure) = if now > self.rate.free_at() {
             self.rate.transmit(now, item.len)
         } else {
@@ -59,6 +80,15 @@ impl Link {
 
     /// Forgets what waits, and gives the names of it.
     pub(crate) fn flush(&mut self) -> impl Iterator<Item = u32> + '_ {
-        std::iter::from_fn(|| self.held.pop()).map(|item| item.token)
+        std::iter::from_fn(|| self.held.next()).map(|item| item.token)
+    }
+
+    fn count_dropped(&mut self, dropped: &[(Item, Cause)]) {
+        for (_, cause) in dropped {
+            match cause {
+                Cause::Full => self.stats.queue_full += 1,
+                Cause::Early => self.stats.early += 1,
+            }
+        }
     }
 }

@@ -2,19 +2,21 @@
 
 mod config;
 mod hold;
+mod line;
 
 use netstack_tcp::Instant;
 use netstack_wire::Ecn;
 
-use crate::impair::{Corrupt, Delay, Duplicate, Held, Loss, Mark, Queue, Rate, Reorder};
+use crate::impair::{Corrupt, Delay, Discipline, Duplicate, Held, Loss, Mark, Queue, Rate, Reorder};
 use crate::rng::SimRng;
 
 pub use config::LinkConfig;
+pub(crate) use line::{Line, Outcome};
 
 /// What became of a packet given to a [`Link`].
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Dropped: the queue was full.
+    /// Dropped by the queue: it was full, or its discipline would have it so.
     QueueFull,
     /// Left the queue and was lost on the wire.
     Lost,
@@ -34,8 +36,10 @@ pub struct LinkStats {
     pub offered: u64,
     /// Bytes given to the link.
     pub offered_bytes: u64,
-    /// Dropped by the full queue.
+    /// Dropped for want of room in the queue.
     pub queue_full: u64,
+    /// Dropped by the queue's discipline before it was full.
+    pub early: u64,
     /// Marked CE.
     pub marked: u64,
     /// Lost on the wire.
@@ -94,7 +98,7 @@ impl Link {
             direction,
             changes: 0,
             queue: Queue::new(config.queue),
-            held: Held::new(config.queue),
+            held: Held::new(config.queue, config.discipline, slot(config.rate), stream(9)),
             rate: Rate::new(config.rate, (crate::nanos(config.stall.0), crate::nanos(stall_end))),
             mark: Mark::new(config.mark_above),
             loss: Loss::new(config.loss, stream(1), stream(6)),
@@ -120,9 +124,9 @@ impl Link {
         (self.seed, self.changes, self.stats) = (old.seed, changes, old.stats);
         self.rate.go_on_from(&old.rate);
         self.delay.go_on_from(&old.delay);
-        (self.queue, self.held) = (old.queue, old.held);
+        self.queue = old.queue;
         self.queue.set_limit(config.queue);
-        self.held.set_limit(config.queue);
+        self.held.take_over(old.held);
     }
 
     /// Sends an IP packet of `len` bytes at `now`, which must not lie before the `now` of an earlier call.
@@ -130,6 +134,16 @@ impl Link {
     /// The packet is a length only: one that is hit by corruption counts as lost, as its checksum will have it.
     pub fn send(&mut self, now: Instant, len: usize) -> Fate {
         self.carry(now, len, false)
+    }
+
+    /// Whether its queue must hold packets back, so that [`send`](Self::send) cannot tell their fate.
+    pub(crate) fn must_hold(&self) -> bool {
+        self.config.discipline != Discipline::DropTail
+    }
+
+    /// Whether its queue tells flows apart.
+    pub(crate) fn is_fair(&self) -> bool {
+        matches!(self.config.discipline, Discipline::Fair { .. })
     }
 
     /// Sends a packet; one that is `doomed` is lost on the wire, whatever chance says.
@@ -213,6 +227,11 @@ impl Link {
         self.stats.delivered += 1;
         Instant::from_nanos(arrival)
     }
+}
+
+/// How long a line takes for a packet of 1,500 bytes, nanoseconds.
+fn slot(rate: Option<u64>) -> u64 {
+    rate.map_or(0, |rate| 12_000_000_000_000 / rate)
 }
 
 #[cfg(test)]

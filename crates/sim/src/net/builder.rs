@@ -19,7 +19,7 @@ use crate::LinkConfig;
 /// Describes a network: hosts, routers, and the links between them.
 ///
 /// Packets take the shortest way, in links, unless [`route`](Self::route) says otherwise. A host with several links has a
-/// device on each; its addresses belong to the first.
+/// device on each; its addresses belong to the first, which sockets that are bound to one of them prefer.
 ///
 /// # Examples
 ///
@@ -118,7 +118,10 @@ impl Builder {
     ///
     /// As [`link`](Self::link).
     pub fn link_ways(&mut self, a: NodeId, b: NodeId, there: &LinkConfig, back: &LinkConfig) -> LinkId {
-        assert!(a.0.max(b.0) < self.nodes.len() && a != b, "{a:?} and {b:?} are not two nodes of this network");
+        assert!(
+            a.0.max(b.0) < self.nodes.len() && a != b,
+            "{a:?} and {b:?} are not two nodes of this network"
+        );
         self.links.push((a.0, b.0, there.clone(), back.clone()));
         LinkId(self.links.len() - 1)
     }
@@ -213,7 +216,8 @@ impl Builder {
                 }
                 let settings = node.settings.take().expect("what is no router is a host, and has settings");
                 let out = (0..edges.len()).filter(|&way| edges[way].0 == index).collect();
-                let host = HostPlan { addresses: node.addresses.clone(), settings, out, laid, shortest: ways };
+                let host =
+                    HostPlan { addresses: node.addresses.clone(), settings, out, laid, shortest: ways };
                 host.check(&node.name).map(|()| Some(host))
             })
             .collect()

@@ -13,7 +13,7 @@ use super::observer::{Observer, Reason};
 use super::policy::Policy;
 use super::router::Router;
 use crate::heap::EventHeap;
-use crate::slab::Slab;
+use crate::link::{Line, Outcome};
 use crate::{Link, LinkConfig, LinkStats, Trace};
 
 /// The state of a network, shared by its devices, its handles and its driver.
@@ -103,10 +103,7 @@ pub(super) struct Channel {
     /// How often it was cut: what was under way then does not arrive.
     pub(super) cuts: u32,
     pub(super) policies: Vec<Policy>,
-    /// What waits for the line, by the token that the link knows it by.
-    pub(super) waiting: Slab<Packet>,
-    /// Whether an [`Event::Line`] is to come.
-    pub(super) line_armed: bool,
+    pub(super) line: Line<Packet>,
     /// What has arrived, at a host.
     pub(super) receiver: Receiver,
 }
@@ -126,6 +123,8 @@ pub(crate) struct State {
     /// Wakes the driver, and when it wakes by itself.
     driver: Option<(Waker, Option<Instant>)>,
     has_driver: bool,
+    /// Scratch for the lines.
+    pub(super) outcomes: Vec<Outcome<Packet>>,
     /// To wake once the lock is free.
     pub(super) wakers: Vec<Waker>,
     /// By node, while the network is in parts: the part that it belongs to.
@@ -147,6 +146,7 @@ impl State {
             observer: None,
             driver: None,
             has_driver: false,
+            outcomes: Vec::new(),
             wakers: Vec::new(),
             parts: None,
             owners: std::collections::BTreeMap::new(),
@@ -171,8 +171,7 @@ impl State {
                 is_up: true,
                 cuts: 0,
                 policies: Vec::new(),
-                waiting: Slab::new(),
-                line_armed: false,
+                line: Line::new(),
                 receiver: Receiver::default(),
             });
         }
@@ -226,7 +225,7 @@ impl State {
         while let Some((at, event)) = self.heap.pop_due(now) {
             match event {
                 Event::Line(way) => {
-                    self.channels[way].line_armed = false;
+                    self.channels[way].line.fire();
                     self.run_line(at, way);
                 }
                 Event::Queue(way, packet) => self.queue(at, way, packet),

@@ -62,13 +62,13 @@ impl HostPlan {
         (self.settings)(stack.tcp_config(tcp.clone()).seed_for_test(secret)).build()
     }
 
-    /// Its routes: those laid down, and the shortest way to each address that has none.
+    /// Its routes: those laid down, and the shortest way to each address that is in none of their networks.
     fn routes(&self) -> impl Iterator<Item = (IpNetwork, usize)> + '_ {
         let shortest = self.shortest.iter().filter_map(|&(address, way)| {
             let width = if address.is_ipv4() { 32 } else { 128 };
             Some((IpNetwork::new(address, width).ok()?, way))
         });
-        let new = |(network, _): &(IpNetwork, usize)| self.laid.iter().all(|(laid, _)| laid != network);
+        let new = |(to, _): &(IpNetwork, usize)| self.laid.iter().all(|(laid, _)| !laid.contains(to.addr()));
         self.laid.iter().copied().chain(shortest.filter(new))
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use netstack_tcp::{Instant, TcpConfig};
 use tokio_netstack::Stack;
 
@@ -149,11 +150,7 @@ impl Network {
     /// Changes what directions do. Packets that have left the queue arrive as they would have.
     ///
     /// A new MTU is for routers and for what comes; the devices of hosts keep theirs, and what they send beyond it is lost.
-    pub fn change(
-        &self,
-        ways: impl IntoIterator<Item = Way>,
-        change: impl Fn(&mut LinkConfig),
-    ) {
+    pub fn change(&self, ways: impl IntoIterator<Item = Way>, change: impl Fn(&mut LinkConfig)) {
         self.each(ways, |network, way| {
             network.shared.with(|state, _| {
                 let channel = &mut state.channels[way.0];
@@ -187,6 +184,11 @@ impl Network {
     /// ```
     pub fn policy(&self, way: Way, policy: impl FnMut(&PacketView<'_>) -> Verdict + Send + 'static) {
         self.inner.shared.with(|state, _| state.channels[way.0].policies.push(Box::new(policy)));
+    }
+
+    /// Gives a packet to a direction as if the node where it begins had sent it: an old duplicate, or a forgery.
+    pub fn inject(&self, way: Way, packet: impl Into<Bytes>) {
+        self.inner.shared.with(|state, now| state.send(now, way.0, packet.into()));
     }
 
     /// Takes the policies of a direction away.
@@ -259,11 +261,7 @@ impl Network {
         Ok(stack)
     }
 
-    fn each(
-        &self,
-        ways: impl IntoIterator<Item = Way>,
-        mut act: impl FnMut(&Inner, Way),
-    ) {
+    fn each(&self, ways: impl IntoIterator<Item = Way>, mut act: impl FnMut(&Inner, Way)) {
         for way in ways {
             act(&self.inner, way);
         }

@@ -64,6 +64,8 @@ pub enum What {
 pub enum Reason {
     /// The queue had no room.
     QueueFull,
+    /// The queue's discipline dropped it before there was no room.
+    Early,
     /// Lost on the wire, by chance.
     Lost,
     /// The link was cut, or the hosts were apart.

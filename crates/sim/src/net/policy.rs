@@ -117,7 +117,10 @@ impl fmt::Debug for PacketView<'_> {
 pub(super) type Policy = Box<dyn FnMut(&PacketView<'_>) -> Verdict + Send>;
 
 /// Drops the packet that is the `nth` for which `matches` holds, counted from 1, and no other.
-pub(super) fn drop_nth(nth: u64, mut matches: impl FnMut(&PacketView<'_>) -> bool + Send + 'static) -> Policy {
+pub(super) fn drop_nth(
+    nth: u64,
+    mut matches: impl FnMut(&PacketView<'_>) -> bool + Send + 'static,
+) -> Policy {
     assert!(nth > 0, "the first packet has the number 1");
     let mut seen = 0;
     Box::new(move |packet| {

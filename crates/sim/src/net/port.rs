@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use netstack_device::{
-    Capabilities, Checksum, Device, DeviceCounters, Halves, HeadBuf, Meta, Offloads, RxBatch, RxFrame, RxQueue,
-    SendError, Turn, TxFrame, TxQueue, segment,
+    Capabilities, Checksum, Device, DeviceCounters, Halves, HeadBuf, Meta, Offloads, RxBatch, RxFrame,
+    RxQueue, SendError, Turn, TxFrame, TxQueue, segment,
 };
 
 use super::driver;
@@ -52,8 +52,14 @@ impl Device for SimDevice {
         driver::start(&self.network);
         let counters = Arc::new(Mutex::new(DeviceCounters::default()));
         let Self { network, out, into, mtu, generation } = *self;
-        let tx =
-            SimTx { network: Arc::clone(&network), out, into, mtu, generation, counters: Arc::clone(&counters) };
+        let tx = SimTx {
+            network: Arc::clone(&network),
+            out,
+            into,
+            mtu,
+            generation,
+            counters: Arc::clone(&counters),
+        };
         let rx = SimRx { network, into, generation, counters };
         Ok((vec![Box::new(rx)], Arc::new(tx)))
     }

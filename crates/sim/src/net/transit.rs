@@ -1,15 +1,18 @@
 //! What befalls a packet from the moment when it is given to a direction of a link.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use netstack_tcp::Instant;
-use netstack_wire::ip;
+use netstack_wire::{Protocol, ip};
 
 use super::fabric::{Event, Packet, State};
 use super::ids::{NodeId, Way};
 use super::observer::{PacketEvent, Reason, What};
 use super::policy::{PacketView, Verdict};
-use crate::Fate;
-use crate::impair::{flip, write_ce};
+use crate::impair::{Cause, flip, write_ce};
+use crate::link::Outcome;
+use crate::{Fate, Trace};
 
 impl State {
     /// Gives a packet to a direction of a link.
@@ -71,38 +74,38 @@ impl State {
     /// A packet reaches the queue of a direction.
     pub(super) fn queue(&mut self, now: Instant, way: usize, packet: Packet) {
         let channel = &mut self.channels[way];
-        let (len, ecn) = (packet.bytes.len(), ip::ecn_of(&packet.bytes));
-        let token = channel.waiting.insert(packet);
-        if !channel.link.offer(now, token, len, ecn) {
-            if let Some(packet) = channel.waiting.take(token) {
-                self.drop_packet(now, way, &packet, Reason::QueueFull);
-            }
-            return;
-        }
+        let ecn = ip::ecn_of(&packet.bytes);
+        let flow = if channel.link.is_fair() { flow_of(&packet.bytes) } else { 0 };
+        let size = (packet.bytes.len(), flow, ecn);
+        channel.line.offer(&mut channel.link, now, packet, size, &mut self.outcomes);
         self.run_line(now, way);
     }
 
     /// Lets leave what the line of a direction takes by `now`, and comes back when it takes more.
     pub(super) fn run_line(&mut self, now: Instant, way: usize) {
-        while let Some(free_at) = self.channels[way].link.free_at() {
-            let channel = &mut self.channels[way];
-            if free_at > now {
-                if !channel.line_armed {
-                    channel.line_armed = true;
-                    self.heap.push(free_at, Event::Line(way));
-                }
-                return;
-            }
-            let Some(departure) = channel.link.depart(now) else { return };
-            let Some(mut packet) = channel.waiting.take(departure.token) else { continue };
-            if departure.marked {
-                packet.change(write_ce);
-            }
-            if let Some(hit) = departure.hit {
-                packet.change(|bytes| flip(bytes, hit));
-            }
-            self.leave(now, way, packet, departure.fate);
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        let channel = &mut self.channels[way];
+        if let Some(again) = channel.line.run(&mut channel.link, now, &mut outcomes) {
+            self.heap.push(again, Event::Line(way));
         }
+        for outcome in outcomes.drain(..) {
+            match outcome {
+                Outcome::Dropped(packet, Cause::Full) => {
+                    self.drop_packet(now, way, &packet, Reason::QueueFull);
+                }
+                Outcome::Dropped(packet, Cause::Early) => self.drop_packet(now, way, &packet, Reason::Early),
+                Outcome::Left(mut packet, departure) => {
+                    if departure.marked {
+                        packet.change(write_ce);
+                    }
+                    if let Some(hit) = departure.hit {
+                        packet.change(|bytes| flip(bytes, hit));
+                    }
+                    self.leave(now, way, packet, departure.fate);
+                }
+            }
+        }
+        self.outcomes = outcomes;
     }
 
     /// A packet has left the line.
@@ -129,7 +132,7 @@ impl State {
         let stats = self.channels[way].link.stats_mut();
         match reason {
             // The link has counted them.
-            Reason::QueueFull | Reason::Lost => {}
+            Reason::QueueFull | Reason::Early | Reason::Lost => {}
             Reason::Cut => stats.cut += 1,
             Reason::TooBig => stats.too_big += 1,
             Reason::Policy => stats.policy_dropped += 1,
@@ -143,11 +146,8 @@ impl State {
         let channel = &mut self.channels[way];
         channel.is_up = false;
         channel.cuts += 1;
-        let tokens: Vec<u32> = channel.link.flush().collect();
-        for token in tokens {
-            if let Some(packet) = self.channels[way].waiting.take(token) {
-                self.drop_packet(now, way, &packet, Reason::Cut);
-            }
+        for packet in channel.line.flush(&mut channel.link) {
+            self.drop_packet(now, way, &packet, Reason::Cut);
         }
     }
 
@@ -164,6 +164,28 @@ impl State {
             bytes: &packet.bytes,
         });
     }
+}
+
+/// A number for the flow of a packet: the same for the same addresses, protocol and ports.
+fn flow_of(bytes: &Bytes) -> u64 {
+    let Ok(packet) = ip::parse(bytes) else { return 0 };
+    let mut hash = Trace::new();
+    match (packet.src, packet.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            hash.word(u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()));
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            hash.bytes(&src.octets());
+            hash.bytes(&dst.octets());
+        }
+        _ => {}
+    }
+    hash.word(u64::from(packet.protocol.0));
+    // Fragments behind the first have no ports.
+    if packet.fragment.is_none() && matches!(packet.protocol, Protocol::TCP | Protocol::UDP) {
+        hash.bytes(packet.payload.get(..4).unwrap_or_default());
+    }
+    hash.hash()
 }
 
 impl Packet {
