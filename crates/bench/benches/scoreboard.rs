@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use netstack_tcp::congestion::{Ack, Congestion, CongestionControl, Controller};
+use netstack_tcp::testing::FixedWindow;
 use netstack_tcp::{Connection, FourTuple, Instant, MAX_PAYLOAD, Opening, Segment, SynRecord, TcpConfig};
 use netstack_wire::tcp::{SackBlock, TcpFlags, TcpHeader, TcpOptions};
 use netstack_wire::{Ecn, SeqNum};
@@ -22,27 +22,7 @@ const FULL: u32 = 1460;
 const ACKS: u32 = 40;
 
 /// A window that takes all there is: only the scoreboard is in question.
-#[derive(Debug)]
-struct Open;
-
-impl Controller for Open {
-    fn name(&self) -> &'static str {
-        "open"
-    }
-    fn start(&mut self, _mss: u32, _handshake_loss: bool) {}
-    fn on_ack(&mut self, _ack: &Ack) {}
-    fn on_congestion(&mut self, _congestion: &Congestion) {}
-    fn on_recovered(&mut self, _now: Instant, _flight: u32) {}
-    fn on_timeout(&mut self, _now: Instant, _flight: u32, _first: bool) {}
-    fn on_spurious(&mut self, _now: Instant) {}
-    fn on_idle(&mut self, _now: Instant) {}
-    fn cwnd(&self) -> u32 {
-        1 << 29
-    }
-    fn ssthresh(&self) -> u32 {
-        1 << 29
-    }
-}
+const WINDOW: u32 = (1 << 29) / FULL;
 
 /// A sender with `count` segments in flight, of which every second one from the third on is SACKed up to the last few.
 struct Sender {
@@ -56,7 +36,7 @@ impl Sender {
     fn new(count: u32) -> Self {
         let mut config = TcpConfig::new();
         config.timestamps(false).send_buffer(1 << 29).mss(FULL as u16);
-        config.congestion(CongestionControl::Custom(Arc::new(|| Box::new(Open))));
+        config.congestion(FixedWindow::control(WINDOW));
         let tuple = FourTuple::new(([192, 0, 2, 1], 50_000).into(), ([192, 0, 2, 2], 7).into());
         let now = Instant::from_duration(Duration::from_secs(1));
         let record = SynRecord {

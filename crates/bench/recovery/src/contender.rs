@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use netstack_tcp::congestion::{Ack, Congestion, CongestionControl, Controller, Pacing};
-use netstack_tcp::{Instant, TcpConfig};
+use netstack_tcp::TcpConfig;
+use netstack_tcp::congestion::{CongestionControl, Pacing};
+use netstack_tcp::testing::FixedWindow;
 
 /// Limit of both buffers, well above twice the largest bandwidth-delay product of the table.
 const BUFFER: usize = 64 << 20;
@@ -45,9 +46,7 @@ impl Contender {
             Self::NewReno => CongestionControl::NewReno,
             Self::Cubic | Self::CubicPaced => CongestionControl::Cubic,
             Self::Bbr => CongestionControl::Bbr,
-            Self::Fixed(segments) => {
-                CongestionControl::Custom(Arc::new(move || Box::new(Fixed { segments, mss: 0 })))
-            }
+            Self::Fixed(segments) => FixedWindow::control(segments),
         };
         let mut tcp = TcpConfig::new();
         tcp.recv_buffer(BUFFER).send_buffer(BUFFER).ack_delay(ACK_DELAY).quick_acks(QUICK);
@@ -56,46 +55,5 @@ impl Contender {
             tcp.pacing(Pacing::On);
         }
         Arc::new(tcp)
-    }
-}
-
-/// A window that never changes.
-#[derive(Debug)]
-pub struct Fixed {
-    segments: u32,
-    mss: u32,
-}
-
-impl Controller for Fixed {
-    fn name(&self) -> &'static str {
-        "fixed"
-    }
-
-    fn start(&mut self, mss: u32, _handshake_loss: bool) {
-        self.mss = mss;
-    }
-
-    fn on_ack(&mut self, _ack: &Ack) {}
-
-    fn on_congestion(&mut self, _congestion: &Congestion) {}
-
-    fn on_recovered(&mut self, _now: Instant, _flight: u32) {}
-
-    fn on_timeout(&mut self, _now: Instant, _flight: u32, _first: bool) {}
-
-    fn on_spurious(&mut self, _now: Instant) {}
-
-    fn on_idle(&mut self, _now: Instant) {}
-
-    fn cwnd(&self) -> u32 {
-        self.segments * self.mss
-    }
-
-    fn ssthresh(&self) -> u32 {
-        u32::MAX
-    }
-
-    fn uses_prr(&self) -> bool {
-        false
     }
 }

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
-pub use contender::{Contender, Fixed};
+pub use contender::Contender;
 pub use document::write_section;
 pub use figure::{Bound, Figure, Sheet, Unit};
 pub use rows::{Row, Scale, rows};

@@ -1,10 +1,12 @@
 //! Harnesses in virtual time: a scripted peer for one connection ([`Script`]), and two connections back to back
-//! ([`Pair`]).
+//! ([`Pair`]); a controller that stays out of the way ([`FixedWindow`]).
 
+mod fixed;
 mod notation;
 mod pair;
 mod script;
 
+pub use fixed::FixedWindow;
 pub use notation::{Line, pattern};
 pub use pair::{Fate, Flight, Pair, Side};
 pub use script::Script;

@@ -1,7 +1,6 @@
 //! What every controller keeps, whatever it is told in whatever order.
 
 use core::time::Duration;
-use std::sync::Arc;
 
 use netstack_wire::SeqNum;
 use proptest::prelude::*;
@@ -10,35 +9,11 @@ use super::path::{M, Path};
 use crate::congestion::{
     Ack, Algorithm, Bbr, Congestion, CongestionControl, Controller, Cubic, Lost, NewReno, RateSample, Signal,
 };
+use crate::testing::FixedWindow;
 use crate::time::Instant;
 
-/// A window that never changes.
-#[derive(Debug)]
-struct Fixed(u32);
-
-impl Controller for Fixed {
-    fn name(&self) -> &'static str {
-        "fixed"
-    }
-    fn start(&mut self, mss: u32, _handshake_loss: bool) {
-        self.0 = 20 * mss;
-    }
-    fn on_ack(&mut self, _ack: &Ack) {}
-    fn on_congestion(&mut self, _congestion: &Congestion) {}
-    fn on_recovered(&mut self, _now: Instant, _flight: u32) {}
-    fn on_timeout(&mut self, _now: Instant, _flight: u32, _first: bool) {}
-    fn on_spurious(&mut self, _now: Instant) {}
-    fn on_idle(&mut self, _now: Instant) {}
-    fn cwnd(&self) -> u32 {
-        self.0
-    }
-    fn ssthresh(&self) -> u32 {
-        u32::MAX
-    }
-}
-
 fn custom() -> CongestionControl {
-    CongestionControl::Custom(Arc::new(|| Box::new(Fixed(0))))
+    FixedWindow::control(20)
 }
 
 fn all() -> [CongestionControl; 4] {
@@ -253,7 +228,7 @@ fn a_link_is_filled() {
             (share(Bbr::new(M, 7), queue), bbr),
         ];
         assert!(shares.iter().all(|(is, least)| is >= least), "queue {queue}: {shares:?}");
-        let fixed = share(Fixed(0), queue);
+        let fixed = share(FixedWindow::new(20), queue);
         assert!(fixed < 10, "20 segments in flight are no way to fill it: {fixed}");
     }
 }
