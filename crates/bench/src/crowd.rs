@@ -13,15 +13,14 @@
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use netstack_bench::cpu::thread_time;
 use netstack_bench::memory::resident;
-use netstack_bench::peer::Peer;
+use netstack_bench::peer::Crowd;
 use netstack_bench::spread::Spread;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_netstack::{Stack, TcpConfig, TcpListener, TcpStream, device};
+use tokio_netstack::TcpConfig;
 
 const COUNTS: [u32; 4] = [1, 1_000, 10_000, 100_000];
 
@@ -32,37 +31,17 @@ const EXCHANGES: usize = 100_000;
 
 const REQUEST: usize = 64;
 
-/// Steps through any number of connections that it does not divide, so that neighbours in memory do not follow each other.
-const STRIDE: usize = 15_485_863;
-
-/// A stack with its peer and all connections between them.
-struct Crowd {
-    stack: Stack,
-    peer: Peer,
-    streams: Vec<TcpStream>,
-    at: usize,
+/// The connections of one count, and what their runs took.
+struct Measured {
+    crowd: Crowd,
     nanos: Vec<f64>,
 }
 
-impl Crowd {
+impl Measured {
     async fn new(count: usize) -> Result<Self, Box<dyn Error>> {
-        let caps = device::Capabilities::ip(1500);
-        let (ours, theirs) = device::memory::pair(caps.clone(), caps);
         let mut tcp = TcpConfig::new();
-        tcp.quick_acks(0);
-        let stack = Stack::builder().device(ours).address("192.0.2.1/24".parse()?).tcp_config(tcp).build()?;
-        let server = SocketAddr::from(([192, 0, 2, 1], 7));
-        let listener = TcpListener::bind(&stack, server).await?;
-        let mut peer = Peer::new(theirs, server)?;
-        let mut streams = Vec::with_capacity(count);
-        for _ in 0..count {
-            let (connected, accepted) = tokio::join!(peer.connect(), listener.accept());
-            connected?;
-            let (stream, _) = accepted?;
-            stream.set_nodelay(true)?;
-            streams.push(stream);
-        }
-        Ok(Self { stack, peer, streams, at: 0, nanos: Vec::new() })
+        tcp.quick_acks(0).nodelay(true);
+        Ok(Self { crowd: Crowd::new(tcp, count).await?, nanos: Vec::new() })
     }
 
     /// One run: nanoseconds of processor time per segment. Where the last run stopped this one goes on.
@@ -72,19 +51,19 @@ impl Crowd {
         let before = self.segments();
         let start = thread_time()?;
         for _ in 0..EXCHANGES {
-            self.at = (self.at + STRIDE) % self.streams.len();
-            self.peer.request(self.at, request.clone())?;
-            let stream = &mut self.streams[self.at];
+            let index = self.crowd.turn();
+            self.crowd.peer.request(index, request.clone())?;
+            let stream = &mut self.crowd.streams[index];
             stream.read_exact(&mut buffer).await?;
             stream.write_all(&buffer).await?;
-            self.peer.answer(self.at, REQUEST).await?;
+            self.crowd.peer.answer(index, REQUEST).await?;
         }
         let nanos = (thread_time()? - start).as_nanos() as f64;
         Ok(nanos / (self.segments() - before) as f64)
     }
 
     fn segments(&self) -> u64 {
-        let counters = self.stack.counters();
+        let counters = self.crowd.stack.counters();
         counters.rx_segments + counters.tx_segments
     }
 }
@@ -100,17 +79,17 @@ pub(crate) struct CrowdArgs {
 /// Measures and prints.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: &CrowdArgs) -> Result<(), Box<dyn Error>> {
-    let mut crowds = Vec::new();
+    let mut all = Vec::new();
     for &count in &args.connections {
-        crowds.push(Crowd::new(count as usize).await?);
+        all.push(Measured::new(count as usize).await?);
     }
-    for crowd in &mut crowds {
-        crowd.run().await?;
+    for measured in &mut all {
+        measured.run().await?;
     }
     for _ in 0..RUNS {
-        for crowd in &mut crowds {
-            let nanos = crowd.run().await?;
-            crowd.nanos.push(nanos);
+        for measured in &mut all {
+            let nanos = measured.run().await?;
+            measured.nanos.push(nanos);
         }
     }
     println!("One thread, {RUNS} interleaved runs of {EXCHANGES} exchanges of {REQUEST} bytes each;");
@@ -118,10 +97,10 @@ pub(crate) async fn run(args: &CrowdArgs) -> Result<(), Box<dyn Error>> {
     println!("| connections | CPU ns per segment, median (least to greatest) | ratio |");
     println!("|---:|---:|---:|");
     let mut first = None;
-    for crowd in &crowds {
-        let spread = Spread::of(&crowd.nanos).ok_or("no runs")?;
+    for measured in &all {
+        let spread = Spread::of(&measured.nanos).ok_or("no runs")?;
         let ratio = spread.median / *first.get_or_insert(spread.median);
-        println!("| {} | {spread:.0} | {ratio:.2} |", crowd.streams.len());
+        println!("| {} | {spread:.0} | {ratio:.2} |", measured.crowd.streams.len());
     }
     Ok(())
 }

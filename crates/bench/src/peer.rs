@@ -1,5 +1,7 @@
 //! A peer made of headers alone: it answers as TCP would where nothing is ever lost, and costs next to nothing.
 
+mod crowd;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -10,6 +12,8 @@ use bytes::Bytes;
 use netstack_device::{Checksum, Device, HeadBuf, Meta, RxBatch, RxFrame, RxQueue, Turn, TxFrame, TxQueue};
 use netstack_wire::tcp::{TcpFlags, TcpHeader, write_checksum};
 use netstack_wire::{Protocol, SeqNum, ip};
+
+pub use crowd::Crowd;
 
 /// The first of the peer's addresses; each carries [`PORTS`] connections.
 const FIRST: [u8; 4] = [192, 0, 2, 100];
