@@ -62,6 +62,21 @@ pub(crate) fn broken_pipe() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the sending half of the connection is shut down")
 }
 
+/// The error of a call whose arguments make no sense; `text` says which would.
+pub(crate) fn invalid(text: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text.into())
+}
+
+/// The error of a setting that is not what `text` says it may be.
+pub(crate) fn out_of_range(text: &str, value: u32) -> io::Error {
+    invalid(format!("{text}, not {value}"))
+}
+
+/// The error of a call about something that there is not.
+pub(crate) fn not_found(text: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, text.into())
+}
+
 /// The error of an operation that cannot succeed now and was asked not to wait.
 pub(crate) fn would_block() -> io::Error {
     io::ErrorKind::WouldBlock.into()

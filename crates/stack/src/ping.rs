@@ -15,7 +15,7 @@ use netstack_device::{Turn, TxQueue};
 use netstack_tcp::{IcmpNotice, Instant};
 use tokio::time::timeout;
 
-use crate::error::EndCause;
+use crate::error::{EndCause, invalid};
 use crate::icmp::{self, Reply};
 use crate::output::{Outgoing, SendPacketError};
 use crate::stack::{Inner, Stack};
@@ -259,8 +259,4 @@ impl Drop for Place {
 fn is_single_host(ip: IpAddr) -> bool {
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     !(ip.is_unspecified() || ip.is_multicast() || broadcast)
-}
-
-fn invalid(text: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, text)
 }

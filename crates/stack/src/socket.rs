@@ -10,6 +10,7 @@ use netstack_tcp::congestion::CongestionControl;
 use netstack_tcp::{KeepAlive, TcpConfig};
 
 use crate::actor::Linger;
+use crate::error::invalid;
 use crate::lane::lock;
 use crate::listener::{ListenConfig, Reservation, TcpListener};
 use crate::stack::Stack;
@@ -482,10 +483,6 @@ impl Settings {
         config.linger = self.linger;
         config
     }
-}
-
-fn invalid(text: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, text.into())
 }
 
 impl fmt::Debug for TcpSocket {

@@ -16,6 +16,7 @@ use http::uri::Scheme;
 use tower_service::Service;
 
 use super::within;
+use crate::error::invalid;
 use crate::{Stack, TcpStream};
 
 /// What a connection of hyper-util's client knows of itself: nothing beyond the defaults.
@@ -168,7 +169,6 @@ struct Destination<'a> {
 
 impl<'a> Destination<'a> {
     fn of(uri: &'a Uri, http_only: bool) -> io::Result<Self> {
-        let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
         let scheme = uri.scheme();
         if http_only && scheme != Some(&Scheme::HTTP) {
             return Err(invalid(format!(

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::lookup::Lookup;
 use super::select;
 use super::{IpNetwork, IpPrefix};
+use crate::error::{invalid, not_found};
 use crate::stack::LOOPBACK;
 
 /// What a destination address is to this stack.
@@ -268,14 +269,6 @@ impl RouteTable {
 fn remove<T>(all: &mut Vec<T>, wanted: impl Fn(&T) -> bool) -> Option<T> {
     let at = all.iter().position(wanted)?;
     Some(all.remove(at))
-}
-
-fn not_found(text: String) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, text)
-}
-
-fn invalid(text: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
 /// Addresses that mean the host itself and never travel (RFC 1122 3.2.1.3 (g), RFC 4291 2.5.3).

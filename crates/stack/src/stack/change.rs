@@ -8,7 +8,8 @@ use netstack_device::Device;
 
 use super::Stack;
 use super::interface::{LOOPBACK, Status};
-use super::network::{DeviceLost, check_mtu, invalid};
+use super::network::{DeviceLost, check_mtu};
+use crate::error::invalid;
 use crate::lane::{lock, wait};
 use crate::route::{IpNetwork, IpPrefix};
 

@@ -13,7 +13,7 @@ use super::Inner;
 use super::interface::{Interface, InterfaceRef, LOOPBACK, Status};
 use super::lifecycle::StopSignal;
 use crate::actor::{Shared, order};
-use crate::error::EndCause;
+use crate::error::{EndCause, invalid, not_found};
 use crate::ingress::Ingress;
 use crate::lane::{Waiter, lock};
 use crate::route::RouteTable;
@@ -56,14 +56,6 @@ pub(super) fn check_mtu(mtu: usize, v6: bool) -> io::Result<()> {
     }
     let version = if v6 { "IPv6" } else { "IPv4" };
     Err(invalid(format!("an MTU of {mtu} is below the {least} that {version} needs; raise the device's")))
-}
-
-pub(super) fn invalid(text: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, text.into())
-}
-
-fn not_found(text: String) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, text)
 }
 
 impl Inner {

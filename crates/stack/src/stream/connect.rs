@@ -8,6 +8,7 @@ use netstack_tcp::{FourTuple, TcpConfig};
 
 use super::TcpStream;
 use crate::actor::{Shared, order};
+use crate::error::invalid;
 use crate::lane::{lock, wait};
 use crate::listener::Reservation;
 use crate::route::{canonical, is_loopback};
@@ -183,7 +184,7 @@ fn check_remote(inner: &Inner, remote: SocketAddr) -> io::Result<()> {
     } else {
         return Ok(());
     };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("cannot connect to {remote}: {text}")))
+    Err(invalid(format!("cannot connect to {remote}: {text}")))
 }
 
 /// The interface and the local address; port 0 stands for any.
@@ -195,8 +196,7 @@ fn choose_local(
     let any = || inner.source_for(remote).ok_or_else(|| unreachable(inner, remote.ip()));
     let Some(local) = local else { return any() };
     if local.is_ipv4() != remote.is_ipv4() {
-        let text = format!("{local} and {remote} are of different families");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        return Err(invalid(format!("{local} and {remote} are of different families")));
     }
     if local.ip().is_unspecified() {
         let (interface, chosen) = any()?;

@@ -8,6 +8,7 @@ use netstack_tcp::{KeepAlive, TcpInfo};
 
 use super::TcpStream;
 use crate::actor::Linger;
+use crate::error::out_of_range;
 
 impl TcpStream {
     /// Switches the Nagle algorithm off (`true`) or on (RFC 9293 3.7.4).
@@ -251,8 +252,4 @@ pub(crate) fn check_ttl(ttl: u32) -> io::Result<u8> {
 /// The code point in a type of service.
 pub(crate) fn check_tos(tos: u32) -> io::Result<u8> {
     u8::try_from(tos).map(|tos| tos >> 2).map_err(|_| out_of_range("a type of service is 0 to 255", tos))
-}
-
-fn out_of_range(text: &str, value: u32) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("{text}, not {value}"))
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use super::UdpSocket;
+use crate::error::out_of_range;
 use crate::udp::endpoint::{MAX_MEMBERSHIPS, Membership};
 
 impl UdpSocket {
@@ -331,8 +332,4 @@ fn set_hops(setting: &AtomicU8, hops: u32, least: u32) -> io::Result<()> {
         }
         _ => Err(out_of_range(&format!("a TTL or hop limit is {least} to 255"), hops)),
     }
-}
-
-fn out_of_range(text: &str, value: u32) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("{text}, not {value}"))
 }
