@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use netstack_device::{Checksum, RxFrame};
-use netstack_tcp::{FourTuple, Segment, SynAction, TcpConfig, received_memory, reset_for};
+use netstack_tcp::{FourTuple, Segment, State, SynAction, TcpConfig, received_memory, reset_for};
 use netstack_wire::SeqNum;
 use netstack_wire::ip::IpPacket;
 use netstack_wire::tcp::{self, TcpFlags, TcpHeader};
@@ -59,10 +59,10 @@ impl Packet<'_> {
 
     pub(super) fn segment(&mut self, tuple: FourTuple, segment: Segment) {
         let counters = &self.inner.counters;
-        // Packets of a connection come in runs.
+        // Packets of a connection come in runs. One that is over may have left the table to another.
         if let Some(last) = self.touched.last()
             && last.tuple == tuple
-            && last.send.ended().is_none()
+            && !matches!(last.state(), State::Closed | State::TimeWait)
         {
             counters.rx_segments.bump();
             return last.push(Arrival { at: self.at, input: Input::Segment(segment) });
