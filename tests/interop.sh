@@ -150,7 +150,6 @@ forward() {
     export -f nginx_on
     export work BYTES
     $over bash -c nginx_on & local nginx=$!
-    $over iperf3 --server --one-off >/dev/null & local iperf=$!
     await get -o /dev/null --range 0-1 "http://$FAR4/file"
     expected=$(sum <"$work/www/file")
     for host in $FAR4 "[$FAR6]"; do
@@ -161,12 +160,16 @@ forward() {
         [ $status = 7 ] || fail "a closed port of $host gives curl's status $status, not 7 (refused)"
         passed "a closed port of $host is refused"
     done
-    for options in "-n 500M" "-n 500M -R" "-n 200M -P 8" "-n 200M -6"; do
-        kill -0 $iperf 2>/dev/null || { $over iperf3 --server --one-off >/dev/null & iperf=$!; sleep 0.3; }
+    for options in "-n 500M" "-n 500M -R" "-n 200M -P 8" "-n 200M -6" \
+        "-u -b 100M -n 50M" "-u -b 100M -n 50M -R" "-u -b 20M -P 4 -n 10M" "-u -b 100M -n 50M -6"; do
         local to=$FAR4
         [ "${options%-6}" = "$options" ] || to=$FAR6
+        # Bound: a server of datagrams that is not answers from the address of the link, which nobody has written to.
+        rm -f "$work/iperf-server"
+        $over iperf3 --server --one-off --forceflush --bind $to >"$work/iperf-server" 2>&1 & local iperf=$!
+        await grep -q listening "$work/iperf-server"
         # shellcheck disable=SC2086
-        iperf3 --client $to $options >"$work/iperf" 2>&1 || { cat "$work/iperf"; fail "iperf3 $options"; }
+        iperf3 --client $to $options >"$work/iperf" 2>&1 || { cat "$work/iperf" "$work/iperf-server"; fail "iperf3 $options"; }
         passed "iperf3 $options: $(awk '/receiver/ { line = $0 } END { print line }' "$work/iperf" | tr -s ' ')"
         wait $iperf || fail "the server of iperf3 $options"
     done

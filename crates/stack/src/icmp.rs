@@ -180,6 +180,12 @@ pub(crate) fn quoted_segment(quote: &Quote<'_>) -> Option<(FourTuple, SeqNum)> {
     Some((FourTuple::new(local, remote), SeqNum(u32::from_be_bytes(s))))
 }
 
+/// The ends of the datagram in `quote`, seen from ours, and the length that its header says.
+pub(crate) fn quoted_datagram(quote: &Quote<'_>) -> Option<(FourTuple, u16)> {
+    let (tuple, SeqNum(rest)) = quoted_segment(quote)?;
+    Some((tuple, (rest >> 16) as u16))
+}
+
 /// Identifier and sequence number of the echo request in `quote`.
 pub(crate) fn quoted_echo(quote: &Quote<'_>) -> Option<(u16, u16)> {
     let [kind, code, _, _, a, b, c, d] = *quote.payload.first_chunk::<8>()?;

@@ -4,9 +4,11 @@
 //! Connections have a way of their own (`actor/transmit.rs`): their segments fit the path, and are cut by the device.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use netstack_device::{Checksum, Gso, HeadBuf, Meta, SendError, Turn, TxFrame};
+use netstack_device::{Checksum, Gso, HeadBuf, Meta, SendError, Turn, TxFrame, TxQueue};
 use netstack_wire::ip::{Fragment, IpHeader};
 use netstack_wire::{Ecn, Protocol};
 use tracing::trace;
@@ -50,8 +52,42 @@ pub(crate) enum SendPacketError {
     TooBig { mtu: usize },
     /// The device took it and lost it, which is counted.
     Lost,
-    /// The device is gone.
+    /// The stack has stopped.
     Gone,
+}
+
+/// A place in the FIFO of one device, given up when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    tx: Arc<dyn TxQueue>,
+    turn: Turn,
+}
+
+impl Place {
+    pub(crate) fn new(tx: &Arc<dyn TxQueue>) -> Self {
+        Self { tx: Arc::clone(tx), turn: Turn::new() }
+    }
+
+    /// The turn, to send to `tx` with: a place with another device is given up.
+    pub(crate) fn turn(&mut self, tx: &Arc<dyn TxQueue>) -> &mut Turn {
+        if !Arc::ptr_eq(&self.tx, tx) {
+            *self = Self::new(tx);
+        }
+        &mut self.turn
+    }
+
+    /// Ready once a slot is held, or the device is gone.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.tx.poll_ready(cx, &mut self.turn)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.turn.has_place() {
+            self.tx.leave(&mut self.turn);
+        }
+    }
 }
 
 /// Fragments that wait for room in the device.
@@ -111,6 +147,11 @@ impl Rest {
 const MAX_PACKET: usize = 65_535;
 
 impl Inner {
+    /// Octets of a packet to `dst` that leaves by an interface at most, as far as is known.
+    pub(crate) fn mtu_to(&self, interface: usize, dst: IpAddr) -> usize {
+        self.path_mtu.get(dst, self.interface(interface).mtu().min(MAX_PACKET))
+    }
+
     /// Sends one packet by an interface: an IP header, `head` with the transport header and its finished checksum (at most
     /// 80 octets), and `payload`.
     pub(crate) fn send_packet(
@@ -123,8 +164,7 @@ impl Inner {
     ) -> Result<(), SendPacketError> {
         let len = head.len() + payload.iter().map(Bytes::len).sum::<usize>();
         let mut header = header(outgoing, len);
-        let link = self.interface(interface).mtu().min(MAX_PACKET);
-        let mtu = self.path_mtu.get(outgoing.dst, link);
+        let mtu = self.mtu_to(interface, outgoing.dst);
         // The length field of IPv6 does not count its header.
         let longest = if outgoing.src.is_ipv4() { MAX_PACKET } else { MAX_PACKET + header.header_len() };
         if header.header_len() + len > longest {
@@ -225,7 +265,12 @@ impl Inner {
         Some(match interface.tx.try_send(frame, turn) {
             Ok(()) => Ok(()),
             Err(SendError::Full) => Err(SendPacketError::Full),
-            Err(SendError::Closed(_)) => Err(SendPacketError::Gone),
+            Err(SendError::Closed(_)) if self.is_stopped() => Err(SendPacketError::Gone),
+            // What reads the device finds out, or another has taken its place: frames inside the old one are lost as well.
+            Err(SendError::Closed(_)) => {
+                self.counters.tx_lost.bump();
+                Err(SendPacketError::Lost)
+            }
             Err(SendError::Offload) => {
                 interface.refused();
                 return None;

@@ -1,8 +1,12 @@
 //! What the paths to destinations carry, where that is less than the link takes (RFC 1191 6, RFC 8201 5.3).
 //!
+//! A report about a datagram counts only if [`SentSizes`] remembers such a one.
+//!
 //! Whoever learns a smaller size, checked against what it sent, says so here; connections to the same destination look when
 //! something has changed, new ones when they begin. An entry ages: then the link's MTU counts again for what begins, while
 //! connections that live on find their way back by probes.
+
+mod sent;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,7 +14,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use netstack_tcp::{Instant, PathNews};
+use netstack_tcp::{Instant, PathNews, ReportFloor};
+pub(crate) use sent::SentSizes;
 
 use crate::clock::Clock;
 use crate::lane::lock;
@@ -24,10 +29,6 @@ const MOST: usize = 4096;
 /// How long a size is believed (RFC 1191 6.3, RFC 8201 5.3).
 const LIFETIME: Duration = Duration::from_secs(600);
 
-/// What every link takes: IPv4 (RFC 791), IPv6 (RFC 8200 5).
-const LEAST_V4: u16 = 68;
-const LEAST_V6: u16 = 1280;
-
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     mtu: u16,
@@ -38,6 +39,8 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct PathMtus {
     clock: Clock,
+    /// What reports are believed down to over IPv4.
+    min_v4: u16,
     entries: Mutex<BTreeMap<IpAddr, Entry>>,
     /// How many: where there are none nobody takes the lock.
     len: AtomicUsize,
@@ -46,8 +49,14 @@ pub(crate) struct PathMtus {
 }
 
 impl PathMtus {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, entries: Mutex::default(), len: AtomicUsize::new(0), epoch: AtomicU32::new(0) }
+    pub(crate) fn new(clock: Clock, min_v4: u16) -> Self {
+        let (len, epoch) = (AtomicUsize::new(0), AtomicU32::new(0));
+        Self { clock, min_v4, entries: Mutex::default(), len, epoch }
+    }
+
+    /// What reports about packets to `dst` are believed down to.
+    pub(crate) fn floor(&self, dst: IpAddr) -> ReportFloor {
+        ReportFloor::new(dst.is_ipv6(), self.min_v4)
     }
 
     /// Changes with each change.
@@ -76,14 +85,23 @@ impl PathMtus {
         None
     }
 
-    /// A router said that packets to `dst` may have `mtu` octets at most. The caller has checked that it quoted what was
-    /// sent (R8201-3, R8899-1). Never below what every link takes (R1191-4, R8201-2).
-    pub(crate) fn lower(&self, dst: IpAddr, mtu: u16) {
-        if dst.is_ipv6() && mtu < LEAST_V6 {
-            return;
+    /// A router said about a packet of `packet` octets to `dst` that its link takes `mtu`, 0 if it did not say. The caller
+    /// has checked that it quoted what was sent (R8201-3, R8899-1).
+    pub(crate) fn report(&self, dst: IpAddr, mtu: u16, packet: usize) {
+        let packet = u32::try_from(packet).unwrap_or(u32::MAX);
+        if let Some(mtu) = self.floor(dst).believed(mtu, packet)
+            && u32::from(mtu) < packet
+        {
+            self.lower(dst, mtu);
         }
-        let mtu = mtu.max(LEAST_V4).min(self.known(dst).unwrap_or(u16::MAX));
-        self.insert(dst, mtu);
+    }
+
+    /// Packets to `dst` may have `mtu` octets at most: of no interest if that is known, and no reason to know it longer
+    /// (R1191-4).
+    fn lower(&self, dst: IpAddr, mtu: u16) {
+        if self.known(dst).is_none_or(|known| mtu <= known) {
+            self.insert(dst, mtu);
+        }
     }
 
     /// A connection to `dst` has news of the path.

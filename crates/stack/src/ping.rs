@@ -11,13 +11,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netstack_device::{Turn, TxQueue};
 use netstack_tcp::{IcmpNotice, Instant};
 use tokio::time::timeout;
 
 use crate::error::{EndCause, invalid};
 use crate::icmp::{self, Reply};
-use crate::output::{Outgoing, SendPacketError};
+use crate::output::{Outgoing, Place, SendPacketError};
 use crate::stack::{Inner, Stack};
 use table::Request;
 pub(crate) use table::{Outcome, Pings};
@@ -205,14 +204,15 @@ impl Ping {
             dont_fragment: self.dont_fragment,
             ..Outgoing::new(src, dst, protocol, flow)
         };
-        let mut place = Place { tx: Arc::clone(&inner.interface(interface).tx), turn: Turn::new() };
+        let mut place = Place::new(&inner.interface(interface).tx);
         let payload = [message];
         let (mut rest, mut began) = (None, None);
         loop {
             let now = *began.get_or_insert_with(|| inner.clock.now());
+            let turn = place.turn(&inner.interface(interface).tx);
             let sent = match rest.take() {
-                None => inner.send_packet(interface, &outgoing, &[], &payload, &mut place.turn),
-                Some(rest) => inner.send_rest(rest, &mut place.turn),
+                None => inner.send_packet(interface, &outgoing, &[], &payload, turn),
+                Some(rest) => inner.send_rest(rest, turn),
             };
             match sent {
                 // Lost: as on the wire, no answer comes.
@@ -226,8 +226,7 @@ impl Ping {
                 }
                 Err(SendPacketError::Gone) => return Err(EndCause::StackStopped.to_io()),
             }
-            let Place { tx, turn } = &mut place;
-            std::future::poll_fn(|cx| tx.poll_ready(cx, turn)).await;
+            std::future::poll_fn(|cx| place.poll_ready(cx)).await;
         }
     }
 }
@@ -238,20 +237,6 @@ impl IntoFuture for Ping {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())
-    }
-}
-
-/// A place in the device's FIFO of senders, given up when the ping is.
-struct Place {
-    tx: Arc<dyn TxQueue>,
-    turn: Turn,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.turn.has_place() {
-            self.tx.leave(&mut self.turn);
-        }
     }
 }
 

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::common::*;
+use netstack_wire::Protocol;
+use netstack_wire::icmp::IcmpMessage;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use tokio_netstack::device::memory::{self, MemoryDevice};
 use tokio_netstack::device::{Capabilities, Offloads};
-use tokio_netstack::{IpNetwork, TcpConfig, TcpListener, TcpStream};
+use tokio_netstack::{IpNetwork, TcpConfig, TcpListener, TcpStream, UdpSocket};
 
 const TICK: Duration = Duration::from_millis(2);
 const SECOND: Duration = Duration::from_secs(1);
@@ -189,6 +191,42 @@ async fn a_stalled_device_is_replaced() {
         left += 1;
         assert!(left < 10, "the old device is still held");
     }
+}
+
+/// A ping and a datagram that wait for a slot of a device leave by the one in its place; what is sent to a dead one is lost, and
+/// no word of a stack that has stopped.
+#[tokio::test(start_paused = true)]
+async fn pings_and_datagrams_outlive_a_device() {
+    let (device, old) = raw_device(Capabilities::ip(1500), 1);
+    let stack = builder(device, 1).outlive_devices(true).build().unwrap();
+    let socket = std::sync::Arc::new(UdpSocket::bind(&stack, addr(SERVER, PORT)).await.unwrap());
+    socket.send_to(b"fills the device", addr(CLIENT, 9)).await.unwrap();
+    let ping = tokio::spawn(stack.ping(ip(CLIENT)).timeout(10 * SECOND).send());
+    sleep(TICK).await;
+    let sending = tokio::spawn({
+        let socket = std::sync::Arc::clone(&socket);
+        async move { socket.send_to(b"waits", addr(CLIENT, 9)).await }
+    });
+    sleep(TICK).await;
+    let (device, mut new) = raw_device(Capabilities::ip(1500), 1);
+    stack.replace_device(0, device).unwrap();
+    for _ in 0..2 {
+        let packet = new.packet_within(TICK).await.expect("both leave");
+        let seen = netstack_wire::ip::parse(&packet).unwrap();
+        if seen.protocol == Protocol::ICMP
+            && let IcmpMessage::EchoRequest { id, seq, data } = read_icmp(&seen)
+        {
+            new.send_packet(&icmp(CLIENT, SERVER, &IcmpMessage::EchoReply { id, seq, data }));
+        }
+    }
+    assert_eq!(sending.await.unwrap().unwrap(), 5);
+    ping.await.unwrap().unwrap();
+    drop(old);
+    // Nobody has noticed yet that this one is dead.
+    drop(new);
+    assert_eq!(socket.try_send_to(b"lost", addr(CLIENT, 9)).unwrap(), 4);
+    let error = stack.ping(ip(CLIENT)).timeout(SECOND).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
 }
 
 /// With several devices the death of one ends no connection, not even its own ones; another takes its place.

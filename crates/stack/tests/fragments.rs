@@ -153,6 +153,27 @@ async fn what_stays_in_pieces_is_given_up_after_a_minute() {
     assert_eq!((counters.reassembly_timeouts, counters.drop_fragment_overlap), (6, 2));
 }
 
+/// What waits is given up in time though there is no device left, and again when there is one.
+// req: R791-3, R8900-1
+#[tokio::test(start_paused = true)]
+async fn what_stays_in_pieces_is_given_up_without_a_device() {
+    let (stack, mut raw) = raw_pair();
+    let (them, us) = FAMILIES[0];
+    for round in 1..=2 {
+        raw.send_packet(&fragments(&echo(them, us, 1, &pattern(3000)), round, 1000)[1]);
+        tokio::time::sleep(TICK).await;
+        stack.remove_device(round as usize - 1).unwrap();
+        tokio::time::sleep(Duration::from_millis(59_900)).await;
+        assert_eq!(stack.counters().reassembly_timeouts, u64::from(round) - 1);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(stack.counters().reassembly_timeouts, u64::from(round));
+        let (device, peer) = raw_device(Capabilities::ip(1500), 64);
+        raw = peer;
+        let index = stack.add_device(device).unwrap();
+        stack.add_address("192.0.2.1/24".parse().unwrap(), index).unwrap();
+    }
+}
+
 /// Fragments that overlap discard their datagram, and what comes of it later; another datagram is not touched.
 // req: R5722-1, R791-5
 #[tokio::test(start_paused = true)]

@@ -29,6 +29,7 @@ mod peer_options;
 mod ping;
 mod queues;
 mod routes;
+mod scopes;
 mod socket;
 mod stalled;
 mod transfer;
@@ -38,6 +39,8 @@ mod udp;
 mod udp_batch;
 mod udp_groups;
 mod udp_input;
+mod udp_limits;
+mod udp_path;
 mod udp_room;
 mod udp_sessions;
 

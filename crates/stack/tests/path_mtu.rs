@@ -6,23 +6,12 @@ use crate::common::*;
 use bytes::Bytes;
 use netstack_wire::SeqNum;
 use netstack_wire::icmp::IcmpMessage;
-use netstack_wire::ip;
 use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_netstack::{TcpListener, TcpStream};
 
 const TICK: Duration = Duration::from_millis(2);
 const OTHER: &str = "192.0.2.3";
-
-/// The ICMP message that `make` makes of the packet `sent` of the stack, from a router.
-fn about(sent: &[u8], make: impl FnOnce(&[u8]) -> IcmpMessage<'_>) -> Vec<u8> {
-    let router = if ip::parse(sent).unwrap().src.is_ipv6() { "2001:db8::99" } else { "192.0.2.99" };
-    icmp_about(sent, router.parse().unwrap(), make)
-}
-
-fn too_big(quoted: &[u8], mtu: u32) -> Vec<u8> {
-    about(quoted, |quoted| IcmpMessage::TooBig { mtu, quoted })
-}
 
 /// Opens a connection from `port` that takes full segments, and gives the stack's end.
 async fn open(raw: &mut Raw, listener: &TcpListener, port: u16) -> TcpStream {

@@ -269,6 +269,27 @@ async fn impossible_sends_are_refused() {
     assert_eq!(server.counters().rx_packets, 1);
 }
 
+/// A connected socket keeps its own end: an address that would be nearer by now changes nothing, and one that is gone is an error.
+// req: R768-6, R1122-5
+#[tokio::test(start_paused = true)]
+async fn a_connected_socket_keeps_its_address() {
+    let (stack, mut raw) = raw_pair();
+    let (far, near) = (addr("198.51.100.9", PORT), "198.51.100.1");
+    let socket = UdpSocket::bind(&stack, (Ipv4Addr::UNSPECIFIED, 53)).await.unwrap();
+    socket.connect(far).await.unwrap();
+    stack.add_address(format!("{near}/24").parse().unwrap(), 0).unwrap();
+    let other = UdpSocket::bind(&stack, (Ipv4Addr::UNSPECIFIED, 54)).await.unwrap();
+    for (socket, from) in [(&socket, addr(SERVER, 53)), (&other, addr(near, 54))] {
+        socket.send_to(b"hello", far).await.unwrap();
+        assert_eq!(udp::parse_datagram(&raw.packet().await).from, from);
+    }
+    assert_eq!(socket.local_addr().unwrap(), addr(SERVER, 53));
+    raw.send_packet(&udp::datagram(far, addr(SERVER, 53), b"answer"));
+    assert_eq!(socket.recv(&mut [0; 16]).await.unwrap(), 6);
+    stack.remove_address(SERVER.parse().unwrap()).unwrap();
+    assert_eq!(kind(socket.send(b"from nowhere").await), ErrorKind::AddrNotAvailable);
+}
+
 /// What does not fit the path is refused where fragments are forbidden, and the application can ask what fits.
 // req: R8085-1
 #[tokio::test(start_paused = true)]

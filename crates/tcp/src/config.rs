@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::congestion::{CongestionControl, Pacing};
 use crate::ecn::EcnPolicy;
+use crate::send::mtu::LEAST_V4;
 
 /// Where buffers that size themselves stop: the bandwidth-delay product of 1 Gbit/s over 50 ms. The common kernels' limits lie
 /// between 4 and 32 MiB; a stack that serves many connections wants the lower end.
@@ -62,6 +63,7 @@ pub struct TcpConfig {
     pub(crate) window_scaling: bool,
     pub(crate) mss: u16,
     pub(crate) path_mtu_discovery: bool,
+    pub(crate) min_path_mtu: u16,
     pub(crate) mtu_probing: bool,
     pub(crate) mtu_raise: Duration,
     pub(crate) dscp: u8,
@@ -97,6 +99,7 @@ impl Default for TcpConfig {
             window_scaling: true,
             mss: u16::MAX,
             path_mtu_discovery: true,
+            min_path_mtu: 552,
             mtu_probing: true,
             mtu_raise: Duration::from_secs(600),
             dscp: 0,
@@ -260,6 +263,15 @@ impl TcpConfig {
         self
     }
 
+    /// The least MTU that reports of routers are believed down to over IPv4, 68 octets or more (R1191-4): a report of less,
+    /// which may be forged by somebody on the path, counts as this. Default 552, as in Linux: no link in use takes less. For
+    /// one that does, a radio link perhaps, set it lower; packets forbid fragmentation, and do not get through otherwise. IPv6
+    /// has a least MTU of its own, 1280.
+    pub fn min_path_mtu(&mut self, octets: u16) -> &mut Self {
+        self.min_path_mtu = octets.max(LEAST_V4);
+        self
+    }
+
     /// Whether the path is probed (RFC 4821, RFC 8899). Default: yes.
     ///
     /// When a large segment was sent three times in vain, the path may swallow such without a word: packets shrink to 1200
@@ -401,6 +413,30 @@ impl TcpConfig {
     #[must_use]
     pub fn mss_limit(&self) -> u16 {
         self.mss
+    }
+
+    /// Whether reports of routers that a packet was too big are heeded.
+    #[must_use]
+    pub fn is_path_mtu_discovered(&self) -> bool {
+        self.path_mtu_discovery
+    }
+
+    /// The least MTU that reports of routers are believed down to over IPv4, in octets.
+    #[must_use]
+    pub fn min_path_mtu_size(&self) -> u16 {
+        self.min_path_mtu
+    }
+
+    /// Whether the path is probed.
+    #[must_use]
+    pub fn is_mtu_probed(&self) -> bool {
+        self.mtu_probing
+    }
+
+    /// How long after a decrease of the path's MTU a larger size is tried.
+    #[must_use]
+    pub fn mtu_raise_time(&self) -> Duration {
+        self.mtu_raise
     }
 
     /// The differentiated services code point of what is sent.

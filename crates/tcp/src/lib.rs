@@ -52,7 +52,7 @@ pub use negotiate::SynRecord;
 pub use ports::{PortAllocator, PortWalk};
 pub use reset::reset_for;
 pub use segment::{MAX_PAYLOAD, MAX_SLICES, Segment, Transmit, received_memory};
-pub use send::mtu::PathNews;
+pub use send::mtu::{PathNews, ReportFloor};
 pub use state::{CloseReason, IcmpNotice, State};
 pub use time::Instant;
 pub use time_wait::{TimeWait, TimeWaitAction};

@@ -23,7 +23,7 @@ use tracing::debug;
 
 pub(crate) use mailbox::{Arrival, Input};
 pub(crate) use shared::{Linger, Shared, order};
-pub(crate) use timer::Timer;
+use timer::Timer;
 use transmit::{Held, Sent};
 
 use crate::budget::Promise;

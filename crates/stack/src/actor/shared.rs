@@ -15,6 +15,7 @@ use super::mailbox::{Arrival, Mailbox};
 use crate::budget::LEAST;
 use crate::error::EndCause;
 use crate::lane::{Phase, RecvSide, SendSide, Waiter, Waiters, lock, wait};
+use crate::route::with_zone;
 use crate::stack::Inner;
 
 /// Orders to an actor, one bit each.
@@ -155,6 +156,8 @@ pub(crate) struct Shared {
     hop_limit: AtomicU8,
 }
 
+// Where locks are of the system's own making, as on macOS, each takes more.
+#[cfg(target_os = "linux")]
 const _: () = assert!(size_of::<Shared>() <= 512, "the shared part of a connection stays small");
 
 impl Shared {
@@ -186,8 +189,9 @@ impl Shared {
         self.tuple.local()
     }
 
+    /// The peer as the application knows it, with its scope if it is link-local.
     pub(crate) fn remote(&self) -> SocketAddr {
-        self.tuple.remote()
+        with_zone(self.tuple.remote(), self.interface())
     }
 
     /// Index of the interface that the connection's packets leave by.

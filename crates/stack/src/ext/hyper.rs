@@ -128,8 +128,8 @@ where
         }
         let addresses = resolve(self.resolver, host).await?;
         let mut last = None;
-        for address in addresses {
-            let address = SocketAddr::new(address.ip(), port);
+        for mut address in addresses {
+            address.set_port(port);
             match attempt(&self.stack, address, self.connect_timeout).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = Some(error),

@@ -1,6 +1,6 @@
 //! Datagrams in pieces: the identifications of those that are sent, and reassembly of those that are received.
 //!
-//! Nothing in here does I/O or reads a clock; `ingress/fragment.rs` feeds it.
+//! Nothing in here does I/O or reads a clock; `ingress/fragment.rs` feeds it, and gives up what has waited too long.
 
 mod ids;
 mod pieces;
@@ -10,7 +10,7 @@ pub(crate) use ids::FragmentIds;
 pub(crate) use reassembler::{Expired, Limits, Outcome, Reassembler};
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use netstack_tcp::Instant;
 
@@ -22,11 +22,17 @@ pub(crate) struct Fragments {
     reassembler: Mutex<Reassembler>,
     /// When the oldest set expires, in nanoseconds; the largest number if there is none. Read without the lock.
     deadline: AtomicU64,
+    /// Whether a task waits for it.
+    watched: AtomicBool,
 }
 
 impl Fragments {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { reassembler: Mutex::new(Reassembler::new(limits)), deadline: AtomicU64::new(u64::MAX) }
+        Self {
+            reassembler: Mutex::new(Reassembler::new(limits)),
+            deadline: AtomicU64::new(u64::MAX),
+            watched: AtomicBool::new(false),
+        }
     }
 
     /// Lets `work` have the reassembler.
@@ -36,6 +42,23 @@ impl Fragments {
         let deadline = reassembler.deadline().map_or(u64::MAX, Instant::as_nanos);
         self.deadline.store(deadline, Relaxed);
         result
+    }
+
+    /// Whether the caller, who has brought a fragment, is to start a task that waits for the deadline.
+    pub(crate) fn watch(&self) -> bool {
+        !self.watched.swap(true, Relaxed)
+    }
+
+    /// When the task that waits is to look again; `None` if it is to end, as there is nothing left to wait for.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        self.with(|reassembler| {
+            let next = reassembler.deadline();
+            if next.is_none() {
+                // Under the lock: who brings a fragment later starts another.
+                self.watched.store(false, Relaxed);
+            }
+            next
+        })
     }
 
     /// When the oldest set expires.

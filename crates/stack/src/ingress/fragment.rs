@@ -1,6 +1,8 @@
 //! Fragments on their way to the datagram that they are part of.
 
-use netstack_device::{Meta, RxFrame};
+use std::sync::{Arc, Weak};
+
+use netstack_device::{Meta, RxFrame, Turn};
 use netstack_wire::ip::{Fragment, IpPacket};
 use netstack_wire::ipv4;
 
@@ -8,6 +10,7 @@ use super::Packet;
 use crate::fragment::{Expired, Outcome};
 use crate::icmp;
 use crate::route::Destination;
+use crate::stack::{Inner, LOOPBACK};
 
 impl Packet<'_> {
     /// Takes a fragment; returns the datagram that it made whole. Devices vouch for no checksum that is spread over
@@ -27,7 +30,12 @@ impl Packet<'_> {
         });
         counters.reassembly_evicted.add(evicted);
         let counter = match outcome {
-            Outcome::Held => return None,
+            Outcome::Held => {
+                if self.inner.fragments.watch() {
+                    self.inner.handle.spawn(give_up_late(Arc::downgrade(self.inner)));
+                }
+                return None;
+            }
             Outcome::Whole(data) => {
                 counters.rx_reassembled.bump();
                 return Some(RxFrame { data, meta: Meta::default(), at: frame.at });
@@ -55,7 +63,7 @@ impl Packet<'_> {
 
     /// Gives up the sets whose time is over, and says so to the sender where the first fragment has come (R791-3,
     /// R8200-21).
-    pub(super) fn expire_fragments(&mut self) {
+    fn expire_fragments(&mut self) {
         while self.inner.fragments.deadline().is_some_and(|deadline| deadline <= self.at)
             && let Some(expired) = self.inner.fragments.with(|reassembler| reassembler.pop_expired(self.at))
         {
@@ -70,5 +78,25 @@ impl Packet<'_> {
                 self.interface = own;
             }
         }
+    }
+}
+
+/// Gives up what has waited too long, device or not, until nothing waits any more or the stack is gone.
+async fn give_up_late(inner: Weak<Inner>) {
+    loop {
+        let next = {
+            let Some(inner) = inner.upgrade() else { return };
+            let mut packet = Packet {
+                inner: &inner,
+                interface: LOOPBACK,
+                touched: &mut Vec::new(),
+                turn: &mut Turn::new(),
+                at: inner.clock.now(),
+            };
+            packet.expire_fragments();
+            inner.fragments.next_look().and_then(|next| inner.clock.tokio(next))
+        };
+        let Some(next) = next else { return };
+        tokio::time::sleep_until(next).await;
     }
 }

@@ -13,9 +13,6 @@ use crate::icmp::{self, News, Problem, Reply};
 use crate::ping::{Outcome, PingError, PingFailure};
 use crate::route::Destination;
 
-/// Octets of a packet that every host takes (RFC 1122 3.3.2).
-const LEAST_RECEIVED: u16 = 576;
-
 impl Packet<'_> {
     pub(super) fn icmp(&mut self, packet: &IpPacket<'_>) {
         let counters = &self.inner.counters;
@@ -78,15 +75,13 @@ impl Packet<'_> {
     }
 
     fn error_about_datagram(&mut self, news: News, quote: &Quote<'_>) -> bool {
-        let Some((tuple, _)) = icmp::quoted_segment(quote) else { return false };
+        let Some((tuple, len)) = icmp::quoted_datagram(quote) else { return false };
         match news {
             News::Notice(notice) => self.inner.udp.handle_error(tuple.local(), tuple.remote(), notice),
             News::TooBig(mtu) => {
-                // Nobody remembers what was sent: more than the ports cannot be checked (R8201-3), so that a forger may
-                // bring the size down to what every host takes, and no further.
-                let known = self.inner.udp.is_connected(tuple.local(), tuple.remote());
+                let known = self.inner.sent_sizes.take(&tuple, len);
                 if known {
-                    self.inner.path_mtu.lower(quote.dst, mtu.max(LEAST_RECEIVED));
+                    self.inner.path_mtu.report(quote.dst, mtu, quote.total_len);
                 }
                 known
             }
@@ -101,7 +96,7 @@ impl Packet<'_> {
         };
         let known = self.inner.pings.fail((quote.src, quote.dst), name, PingError { from, reason });
         if let (true, News::TooBig(mtu)) = (known, news) {
-            self.inner.path_mtu.lower(quote.dst, mtu);
+            self.inner.path_mtu.report(quote.dst, mtu, quote.total_len);
         }
         known
     }

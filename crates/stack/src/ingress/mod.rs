@@ -22,7 +22,7 @@ use netstack_tcp::Instant;
 use netstack_wire::ip::{self, IpPacket};
 use netstack_wire::{ParseError, Protocol};
 
-use crate::actor::{Shared, Timer};
+use crate::actor::Shared;
 use crate::icmp::Problem;
 use crate::route::Destination;
 use crate::stack::{Inner, LOOPBACK, StopSignal};
@@ -53,9 +53,6 @@ pub(crate) struct Ingress {
     interface: usize,
     /// Connections to wake at the end of the batch.
     touched: Vec<Arc<Shared>>,
-    /// When the oldest datagram in pieces is given up, and what wakes us then.
-    expiry: Option<tokio::time::Instant>,
-    timer: Timer,
 }
 
 impl Ingress {
@@ -65,16 +62,7 @@ impl Ingress {
         inner: Weak<Inner>,
         signal: Arc<StopSignal>,
     ) -> Self {
-        Self {
-            queue,
-            batch: RxBatch::new(),
-            inner,
-            signal,
-            interface,
-            touched: Vec::new(),
-            expiry: None,
-            timer: Timer::default(),
-        }
+        Self { queue, batch: RxBatch::new(), inner, signal, interface, touched: Vec::new() }
     }
 
     /// Handles what was read. False once the stack is gone.
@@ -95,30 +83,8 @@ impl Ingress {
             shared.release();
         }
         inner.watch_budget();
-        self.expiry = expiry(&inner);
         true
     }
-
-    /// Gives up the datagrams in pieces whose time is over. Without any, no timer runs.
-    fn expire(&mut self, cx: &mut Context<'_>) {
-        while self.timer.poll(cx, self.expiry).is_ready() {
-            let Some(inner) = self.inner.upgrade() else { return };
-            let mut packet = Packet {
-                inner: &inner,
-                interface: self.interface,
-                touched: &mut self.touched,
-                turn: &mut Turn::new(),
-                at: inner.clock.now(),
-            };
-            packet.expire_fragments();
-            self.expiry = expiry(&inner);
-        }
-    }
-}
-
-/// When the oldest datagram in pieces is to be given up.
-fn expiry(inner: &Inner) -> Option<tokio::time::Instant> {
-    inner.fragments.deadline().and_then(|deadline| inner.clock.tokio(deadline))
 }
 
 impl Future for Ingress {
@@ -129,14 +95,10 @@ impl Future for Ingress {
         if this.signal.is_raised(cx) {
             return Poll::Ready(());
         }
-        this.expire(cx);
         let mut work = 0;
         while work < TURN {
             match this.queue.poll_recv(cx, &mut this.batch) {
-                Poll::Pending => {
-                    this.expire(cx);
-                    return Poll::Pending;
-                }
+                Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) => {
                     // A super-segment that was put together here was a read for each of its packets.
                     let joined = this.batch.joined() * PACKET;

@@ -64,6 +64,7 @@ impl Packet<'_> {
             to: SocketAddr::new(packet.dst, header.dst_port),
             ecn: packet.ecn,
             hop_limit: packet.hop_limit,
+            interface: self.interface,
         })
     }
 }

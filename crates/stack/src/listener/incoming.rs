@@ -13,6 +13,7 @@ use netstack_tcp::TcpConfig;
 use super::registry::Place;
 use super::{ListenConfig, ListenerShared, Mode, Ticket};
 use crate::lane::{Waiter, wait};
+use crate::route::with_zone;
 use crate::stack::{Inner, Origin, Stack};
 use crate::stream::TcpStream;
 
@@ -147,7 +148,7 @@ impl Incoming {
     /// Who wants to connect. Nothing shows yet that it is really there.
     #[must_use]
     pub fn peer_addr(&self) -> SocketAddr {
-        self.ticket.tuple.remote()
+        with_zone(self.ticket.tuple.remote(), self.ticket.interface)
     }
 
     /// Answers the SYN, and waits until the connection is open.

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
+use crate::stack::LOOPBACK;
+
 pub use prefix::{IpNetwork, IpPrefix, PrefixError};
 pub(crate) use table::{Destination, RouteTable, is_loopback};
 
@@ -78,9 +80,37 @@ impl Routes {
         self.table().is_group(addr)
     }
 
+    /// See [`RouteTable::source_by`].
+    pub(crate) fn source_by(&self, dst: IpAddr, interface: usize) -> Option<IpAddr> {
+        self.table().source_by(dst, interface)
+    }
+
     /// See [`RouteTable::source_for`].
     pub(crate) fn source_for(&self, dst: IpAddr) -> Option<(usize, IpAddr)> {
         self.table().source_for(dst)
+    }
+}
+
+/// The interface that the scope of a link-local or multicast address names (RFC 4007 11), 1 for the first. Of others it says
+/// nothing.
+pub(crate) fn zone_of(addr: SocketAddr) -> Option<usize> {
+    match addr {
+        SocketAddr::V6(addr) if addr.ip().is_unicast_link_local() || addr.ip().is_multicast() => {
+            (addr.scope_id() as usize).checked_sub(1)
+        }
+        _ => None,
+    }
+}
+
+/// `addr` with the scope that tells where it was met, if it is link-local: enough to write back to it.
+pub(crate) fn with_zone(addr: SocketAddr, interface: usize) -> SocketAddr {
+    match addr {
+        SocketAddr::V6(mut addr) if addr.ip().is_unicast_link_local() && interface != LOOPBACK => {
+            // Interfaces count within 16 bits.
+            addr.set_scope_id(interface as u32 + 1);
+            addr.into()
+        }
+        _ => addr,
     }
 }
 

@@ -75,22 +75,6 @@ impl IpPrefix {
     }
 }
 
-impl fmt::Display for IpPrefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.addr, self.len)
-    }
-}
-
-impl FromStr for IpPrefix {
-    type Err = PrefixError;
-
-    /// Reads `address/length`; without `/length` the address stands alone in its network.
-    fn from_str(text: &str) -> Result<Self, PrefixError> {
-        let (addr, len) = split(text)?;
-        Self::new(addr, len)
-    }
-}
-
 /// A network that a route leads to, written `198.51.100.0/24` or `2001:db8::/32`; `0.0.0.0/0` and `::/0` are everything.
 ///
 /// # Examples
@@ -166,20 +150,30 @@ impl From<IpPrefix> for IpNetwork {
     }
 }
 
-impl fmt::Display for IpNetwork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.addr, self.len)
-    }
+/// Written and read as `address/length`.
+macro_rules! as_text {
+    ($($name:ident: $without:literal,)*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}/{}", self.addr, self.len)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = PrefixError;
+
+            #[doc = concat!("Reads `address/length`; without `/length` ", $without, ".")]
+            fn from_str(text: &str) -> Result<Self, PrefixError> {
+                let (addr, len) = split(text)?;
+                Self::new(addr, len)
+            }
+        }
+    )*};
 }
 
-impl FromStr for IpNetwork {
-    type Err = PrefixError;
-
-    /// Reads `address/length`; without `/length` it is the one address.
-    fn from_str(text: &str) -> Result<Self, PrefixError> {
-        let (addr, len) = split(text)?;
-        Self::new(addr, len)
-    }
+as_text! {
+    IpPrefix: "the address stands alone in its network",
+    IpNetwork: "it is the one address",
 }
 
 /// The two parts of `address/length`; without `/length` all bits count.

@@ -229,11 +229,11 @@ impl RouteTable {
             return Some((LOOPBACK, localhost(dst)));
         }
         let (_, interface) = self.lookup.find(dst, |_| true)?;
-        Some((interface, self.select(dst, interface)?))
+        Some((interface, self.source_by(dst, interface)?))
     }
 
     /// The source address for packets to `dst` over an interface (RFC 6724 section 5).
-    fn select(&self, dst: IpAddr, interface: usize) -> Option<IpAddr> {
+    pub(crate) fn source_by(&self, dst: IpAddr, interface: usize) -> Option<IpAddr> {
         let confined = select::is_confined(dst);
         self.addresses
             .iter()

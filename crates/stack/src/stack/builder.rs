@@ -22,11 +22,11 @@ use crate::fragment::{FragmentIds, Fragments, Limits};
 use crate::icmp::Limiter;
 use crate::listener::{ListenConfig, Listeners};
 use crate::loopback::Loopback;
-use crate::path_mtu::PathMtus;
+use crate::path_mtu::{PathMtus, SentSizes};
 use crate::ping::Pings;
 use crate::route::{IpNetwork, IpPrefix, RouteTable, Routes};
 use crate::secrets::Secrets;
-use crate::udp::Udp;
+use crate::udp::{Udp, UdpLimits};
 
 /// Describes a stack; made by [`Stack::builder`].
 ///
@@ -66,6 +66,7 @@ pub struct StackBuilder {
     buffer_budget: usize,
     icmp_errors: (u32, u32),
     reassembly: Limits,
+    udp: UdpLimits,
     echo_replies: (u32, u32),
     ephemeral_ports: RangeInclusive<u16>,
 }
@@ -86,6 +87,7 @@ impl StackBuilder {
             buffer_budget: budget::DEFAULT,
             icmp_errors: Limiter::ERRORS,
             reassembly: Limits::DEFAULT,
+            udp: UdpLimits::DEFAULT,
             echo_replies: Limiter::ECHOES,
             ephemeral_ports: PortAllocator::DYNAMIC,
         }
@@ -224,6 +226,22 @@ impl StackBuilder {
         self
     }
 
+    /// Bytes of memory that the datagrams received by all UDP sockets together may hold until they are read; each socket has
+    /// a limit of its own ([`UdpConfig::recv_buffer`](crate::UdpConfig::recv_buffer)), and so have sessions
+    /// ([`UdpSessionsConfig::total_buffer`](crate::UdpSessionsConfig::total_buffer)). Past it the newest are dropped, and
+    /// counted (`drop_udp_queue_full`). Apart from [`buffer_budget`](Self::buffer_budget): datagrams narrow no connection's
+    /// window. Default 256 MiB.
+    pub fn udp_memory(mut self, bytes: usize) -> Self {
+        self.udp.memory = bytes;
+        self
+    }
+
+    /// UDP sockets that may be bound at a time, sessions not counted. Default 65,536.
+    pub fn max_udp_sockets(mut self, sockets: usize) -> Self {
+        self.udp.sockets = sockets;
+        self
+    }
+
     /// The token bucket of echo replies: `burst` at once, `per_second` in the long run, each at least 1. Default 1,000 and
     /// 1,000: a flood of pings costs what these cost, and the rest is dropped and counted (`echo_limited`).
     pub fn echo_reply_rate(mut self, burst: u32, per_second: u32) -> Self {
@@ -304,8 +322,9 @@ impl StackBuilder {
         let (interfaces, queues): (Vec<_>, Vec<_>) =
             devices.into_iter().map(|opened| (opened.interface, opened.queues)).unzip();
         let clock = Clock::start();
-        let udp = Udp::new(secrets, &self.ephemeral_ports);
+        let udp = Udp::new(secrets, &self.ephemeral_ports, self.udp);
         let inner = Arc::new(Inner {
+            path_mtu: PathMtus::new(clock, self.tcp.min_path_mtu_size()),
             config: Arc::new(self.tcp),
             listen_config: self.listen,
             handle: handle.clone(),
@@ -323,7 +342,7 @@ impl StackBuilder {
             icmp_limiter: Limiter::new(self.icmp_errors),
             echo_limiter: Limiter::new(self.echo_replies),
             pings: Pings::new(secrets.pings),
-            path_mtu: PathMtus::new(clock),
+            sent_sizes: SentSizes::new(secrets),
             fragment_ids: FragmentIds::new(secrets.fragments),
             fragments: Fragments::new(self.reassembly),
             outlives_devices: self.outlive_devices,

@@ -35,7 +35,7 @@ use crate::fragment::{FragmentIds, Fragments};
 use crate::icmp::Limiter;
 use crate::lane::lock;
 use crate::listener::{ListenConfig, ListenerShared, Listeners};
-use crate::path_mtu::PathMtus;
+use crate::path_mtu::{PathMtus, SentSizes};
 use crate::ping::Pings;
 use crate::route::Routes;
 use crate::secrets::Secrets;
@@ -67,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) echo_limiter: Limiter,
     pub(crate) pings: Pings,
     pub(crate) path_mtu: PathMtus,
+    pub(crate) sent_sizes: SentSizes,
     pub(crate) fragment_ids: FragmentIds,
     pub(crate) fragments: Fragments,
     /// Whether sockets wait for another device when the last has died.
@@ -299,6 +300,13 @@ impl Stack {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.inner.budget.used()
+    }
+
+    /// Bytes of memory that received datagrams hold until they are read, of UDP sockets and sessions together; see
+    /// [`StackBuilder::udp_memory`].
+    #[must_use]
+    pub fn udp_buffered(&self) -> usize {
+        self.inner.udp.held()
     }
 
     /// What a device did so far, `index` counting in the order of [`StackBuilder::device`] and

@@ -11,11 +11,12 @@ use crate::actor::{Shared, order};
 use crate::error::invalid;
 use crate::lane::{lock, wait};
 use crate::listener::Reservation;
-use crate::route::{canonical, is_loopback};
+use crate::route::{canonical, is_loopback, zone_of};
 use crate::stack::{Inner, Origin, Stack};
 
 impl TcpStream {
-    /// Connects to `remote`, from the stack's address that is nearest to it and a port of the ephemeral range.
+    /// Connects to `remote`, from the stack's address that is nearest to it and a port of the ephemeral range. The scope of
+    /// a link-local address names the interface, 1 for the first device.
     ///
     /// # Errors
     ///
@@ -75,7 +76,7 @@ impl TcpStream {
     }
 
     async fn open(stack: &Stack, local: Option<SocketAddr>, remote: SocketAddr) -> io::Result<Self> {
-        let target = Target::new(&stack.inner, local.map(canonical), canonical(remote))?;
+        let target = Target::new(&stack.inner, local.map(canonical), remote)?;
         target.start(&stack.inner.config)?.connected().await
     }
 
@@ -86,7 +87,7 @@ impl TcpStream {
         remote: SocketAddr,
         config: Arc<TcpConfig>,
     ) -> io::Result<Self> {
-        let mut target = Target::new(&stack.inner, bound.map(Reservation::local), canonical(remote))?;
+        let mut target = Target::new(&stack.inner, bound.map(Reservation::local), remote)?;
         target.reserved = bound.is_some();
         target.start(&config)?.connected().await
     }
@@ -125,8 +126,9 @@ struct Target<'a> {
 impl<'a> Target<'a> {
     fn new(inner: &'a Arc<Inner>, local: Option<SocketAddr>, remote: SocketAddr) -> io::Result<Self> {
         inner.check_running()?;
+        let (remote, zone) = (canonical(remote), zone_of(remote));
         check_remote(inner, remote)?;
-        let (interface, local) = choose_local(inner, local, remote)?;
+        let (interface, local) = choose_local(inner, local, remote, zone)?;
         Ok(Self { inner, interface, local, remote, reserved: false })
     }
 
@@ -192,8 +194,17 @@ fn choose_local(
     inner: &Inner,
     local: Option<SocketAddr>,
     remote: SocketAddr,
+    zone: Option<usize>,
 ) -> io::Result<(usize, SocketAddr)> {
-    let any = || inner.source_for(remote).ok_or_else(|| unreachable(inner, remote.ip()));
+    let zone = zone.filter(|_| !inner.routes.table().is_local(remote.ip()));
+    let any = || match zone {
+        // From an address of that interface, which the connection's packets leave by as long as it is there.
+        Some(zone) => {
+            let source = inner.routes.source_by(remote.ip(), zone).ok_or_else(|| no_zone(remote, zone));
+            source.map(|ip| (zone, SocketAddr::new(ip, 0)))
+        }
+        None => inner.source_for(remote).ok_or_else(|| unreachable(inner, remote.ip())),
+    };
     let Some(local) = local else { return any() };
     if local.is_ipv4() != remote.is_ipv4() {
         return Err(invalid(format!("{local} and {remote} are of different families")));
@@ -213,7 +224,21 @@ fn choose_local(
         return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
     }
     let interface = table.interface_from(ip, remote.ip()).ok_or_else(|| unreachable(inner, remote.ip()))?;
+    if let Some(zone) = zone.filter(|zone| *zone != interface) {
+        return Err(no_zone(remote, zone));
+    }
     Ok((interface, local))
+}
+
+/// Why there is no way to `remote`, whose scope names the interface `zone`.
+fn no_zone(remote: SocketAddr, zone: usize) -> io::Error {
+    let text = format!(
+        "{} cannot be reached by interface {}, counted from 1: the scope of the address names one without an address that \
+         fits",
+        remote.ip(),
+        zone + 1
+    );
+    io::Error::new(io::ErrorKind::AddrNotAvailable, text)
 }
 
 /// Why there is no way to `remote`.

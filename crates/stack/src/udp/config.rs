@@ -33,7 +33,8 @@ impl UdpConfig {
     }
 
     /// Bytes of memory that received datagrams may hold until they are read, with some 150 bytes for each datagram on top of its
-    /// data. Past it the newest are dropped, and counted. One datagram always fits. Default 1 MiB.
+    /// data. Past it the newest are dropped, and counted. One datagram always fits, as long as the sockets of the stack hold
+    /// less than [`StackBuilder::udp_memory`](crate::StackBuilder::udp_memory) together. Default 1 MiB.
     pub fn recv_buffer(&mut self, bytes: usize) -> &mut Self {
         self.recv_buffer = bytes;
         self

@@ -10,7 +10,7 @@ use super::UdpConfig;
 use super::queue::{Pool, Queue};
 use super::room::Room;
 use crate::lane::lock;
-use crate::route::unspecified;
+use crate::route::{unspecified, with_zone};
 use crate::stack::Inner;
 
 /// The two ends of a connected socket.
@@ -18,6 +18,15 @@ use crate::stack::Inner;
 pub(super) struct Link {
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
+    /// The interface that the scope of `remote` names.
+    pub(super) zone: Option<usize>,
+}
+
+impl Link {
+    /// The remote end as the application knows it, with its scope.
+    pub(super) fn peer(self) -> SocketAddr {
+        self.zone.map_or(self.remote, |zone| with_zone(self.remote, zone))
+    }
 }
 
 /// A multicast group that a socket is a member of, on one interface or on all.
@@ -86,7 +95,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn bound(bound: SocketAddr, config: &UdpConfig) -> Self {
+    pub(super) fn bound(bound: SocketAddr, config: &UdpConfig, pool: &Arc<Pool>) -> Self {
         Self {
             bound,
             reuse_address: config.reuse_address,
@@ -94,7 +103,7 @@ impl Endpoint {
             link: Mutex::new(None),
             moving: Mutex::default(),
             interface: AtomicUsize::new(0),
-            queue: Queue::new(config.recv_buffer, None),
+            queue: Queue::new(config.recv_buffer, pool),
             room: Room::default(),
             settings: Settings::default(),
             memberships: Mutex::default(),
@@ -106,19 +115,10 @@ impl Endpoint {
     pub(super) fn session(link: Link, recv_buffer: usize, pool: &Arc<Pool>, id: u64, now: Instant) -> Self {
         let age =
             Age { id, active: AtomicU64::new(now.as_nanos()), recorded: AtomicU64::new(now.as_nanos()) };
-        Self {
-            bound: link.local,
-            reuse_address: false,
-            reuse_port: false,
-            link: Mutex::new(Some(link)),
-            moving: Mutex::default(),
-            interface: AtomicUsize::new(0),
-            queue: Queue::new(recv_buffer, Some(Arc::clone(pool))),
-            room: Room::default(),
-            settings: Settings::default(),
-            memberships: Mutex::default(),
-            age: Some(age),
-        }
+        let mut config = UdpConfig::new();
+        config.recv_buffer(recv_buffer);
+        let bound = Self::bound(link.local, &config, pool);
+        Self { link: Mutex::new(Some(link)), age: Some(age), ..bound }
     }
 
     pub(super) fn link(&self) -> Option<Link> {

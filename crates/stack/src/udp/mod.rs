@@ -39,7 +39,7 @@ use crate::secrets::Secrets;
 use crate::stack::Inner;
 use endpoint::{Endpoint, unconnected};
 use ports::RandomPorts;
-use queue::Ended;
+use queue::{Ended, Pool};
 use sessions::Registry;
 use table::Table;
 
@@ -54,23 +54,45 @@ pub(crate) enum Delivery {
     Nobody,
 }
 
-type ByPort = BTreeMap<u16, Vec<Arc<Endpoint>>>;
+/// How much bound sockets may take together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UdpLimits {
+    pub(crate) sockets: usize,
+    /// Bytes of memory that their queues may hold.
+    pub(crate) memory: usize,
+}
+
+impl UdpLimits {
+    /// 65,536 sockets, and 256 MiB.
+    pub(crate) const DEFAULT: Self = Self { sockets: 65_536, memory: 256 << 20 };
+}
+
+/// Bound sockets, without sessions.
+#[derive(Debug, Default)]
+struct Bound {
+    by_port: BTreeMap<u16, Vec<Arc<Endpoint>>>,
+    sockets: usize,
+}
 
 /// All UDP of a stack.
 #[derive(Debug)]
 pub(crate) struct Udp {
     table: Table,
-    /// Bound sockets, without sessions.
-    by_port: RwLock<ByPort>,
+    bound: RwLock<Bound>,
+    most_sockets: usize,
+    /// What the queues of bound sockets hold.
+    pool: Arc<Pool>,
     ports: Mutex<RandomPorts>,
     sessions: RwLock<Option<Arc<Registry>>>,
 }
 
 impl Udp {
-    pub(crate) fn new(secrets: Secrets, ephemeral_ports: &RangeInclusive<u16>) -> Self {
+    pub(crate) fn new(secrets: Secrets, ephemeral_ports: &RangeInclusive<u16>, limits: UdpLimits) -> Self {
         Self {
             table: Table::new(secrets),
-            by_port: RwLock::default(),
+            bound: RwLock::default(),
+            most_sockets: limits.sockets,
+            pool: Arc::new(Pool::new(limits.memory)),
             ports: Mutex::new(RandomPorts::new(secrets.udp_ports, ephemeral_ports)),
             sessions: RwLock::default(),
         }
@@ -90,8 +112,8 @@ impl Udp {
     /// A datagram to a multicast group or a broadcast address: a copy for each socket that asked for it. False if none did.
     pub(crate) fn deliver_group(&self, inner: &Inner, datagram: &Datagram, interface: usize) -> bool {
         let takers: Vec<_> = {
-            let by_port = self.by_port.read().unwrap_or_else(PoisonError::into_inner);
-            let here = by_port.get(&datagram.to.port()).into_iter().flatten();
+            let bound = self.bound.read().unwrap_or_else(PoisonError::into_inner);
+            let here = bound.by_port.get(&datagram.to.port()).into_iter().flatten();
             here.filter(|e| e.takes_group(datagram.from, datagram.to, interface)).cloned().collect()
         };
         for endpoint in &takers {
@@ -109,16 +131,19 @@ impl Udp {
         endpoint.is_some()
     }
 
-    /// Whether a socket is connected so.
-    pub(crate) fn is_connected(&self, local: SocketAddr, remote: SocketAddr) -> bool {
-        self.table.get(&FourTuple::new(local, remote), remote).is_some()
-    }
-
     /// Enters a socket; port 0 takes a free one.
     fn bind(&self, local: SocketAddr, config: &UdpConfig) -> io::Result<Arc<Endpoint>> {
-        let mut by_port = self.by_port.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.bound.write().unwrap_or_else(PoisonError::into_inner);
+        if all.sockets >= self.most_sockets {
+            let text = format!(
+                "the stack has {} UDP sockets, as many as it may; close some, or allow more with \
+                 `StackBuilder::max_udp_sockets`",
+                all.sockets
+            );
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
+        }
         let stands = |port: u16, alone: bool| {
-            let mut here = by_port.get(&port).into_iter().flatten();
+            let mut here = all.by_port.get(&port).into_iter().flatten();
             here.any(|other| overlap(other.bound.ip(), local.ip()) && (alone || !may_share(other, config)))
         };
         let port = if local.port() == 0 {
@@ -132,9 +157,10 @@ impl Udp {
         } else {
             local.port()
         };
-        let endpoint = Arc::new(Endpoint::bound(SocketAddr::new(local.ip(), port), config));
-        by_port.entry(port).or_default().push(Arc::clone(&endpoint));
-        drop(by_port);
+        let endpoint = Arc::new(Endpoint::bound(SocketAddr::new(local.ip(), port), config, &self.pool));
+        all.by_port.entry(port).or_default().push(Arc::clone(&endpoint));
+        all.sockets += 1;
+        drop(all);
         self.table.insert(unconnected(endpoint.bound), &endpoint);
         Ok(endpoint)
     }
@@ -145,13 +171,19 @@ impl Udp {
         if endpoint.age.is_some() {
             return;
         }
-        let mut by_port = self.by_port.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(here) = by_port.get_mut(&endpoint.bound.port()) {
+        let mut all = self.bound.write().unwrap_or_else(PoisonError::into_inner);
+        all.sockets -= 1;
+        if let Some(here) = all.by_port.get_mut(&endpoint.bound.port()) {
             here.retain(|other| !Arc::ptr_eq(other, endpoint));
             if here.is_empty() {
-                by_port.remove(&endpoint.bound.port());
+                all.by_port.remove(&endpoint.bound.port());
             }
         }
+    }
+
+    /// Bytes of memory that received datagrams hold until they are read: of bound sockets, and of sessions.
+    pub(crate) fn held(&self) -> usize {
+        self.pool.held() + self.registry().map_or(0, |registry| registry.held())
     }
 
     fn registry(&self) -> Option<Arc<Registry>> {
@@ -160,11 +192,11 @@ impl Udp {
 
     /// The stack stops: nothing is received any more, and calls that send fail.
     pub(crate) fn close_all(&self) {
-        let by_port = {
-            let by_port = self.by_port.read().unwrap_or_else(PoisonError::into_inner);
-            by_port.values().flatten().cloned().collect::<Vec<_>>()
+        let bound = {
+            let bound = self.bound.read().unwrap_or_else(PoisonError::into_inner);
+            bound.by_port.values().flatten().cloned().collect::<Vec<_>>()
         };
-        for endpoint in by_port {
+        for endpoint in bound {
             endpoint.queue.end(Ended::Stopped);
         }
         if let Some(registry) = self.registry() {

@@ -9,15 +9,15 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use netstack_device::{Capabilities, Gso, GsoKind, Turn};
+use netstack_tcp::FourTuple;
+use netstack_wire::Protocol;
 use netstack_wire::checksum::pseudo_header;
 use netstack_wire::udp::{CHECKSUM_OFFSET, HEADER_LEN, UdpHeader};
-use netstack_wire::{Ecn, Protocol};
 
 use super::message::MessageTooLong;
 use super::queue::Datagram;
-use super::room::Place;
 use crate::error::EndCause;
-use crate::output::{Outgoing, Rest, SendPacketError};
+use crate::output::{Outgoing, Place, Rest, SendPacketError};
 use crate::stack::Inner;
 
 /// Datagrams that a device is given to cut at most, the kernel's own limit for a long time.
@@ -33,6 +33,8 @@ pub(super) struct Outbound {
     pub(super) data: Bytes,
     /// Octets of each datagram; the last may be shorter.
     pub(super) segment: usize,
+    /// Fragments are forbidden only because none are needed as long as the path is what it was.
+    pub(super) fits: bool,
     /// Whether members of the group on this stack get a copy.
     pub(super) loops: bool,
     /// Octets of whole datagrams that have left.
@@ -72,6 +74,9 @@ impl Outbound {
                     self.rest = Some(rest);
                     return Ok(Sent::Full);
                 }
+                Err(SendPacketError::TooBig { .. }) if self.fits => {
+                    (self.fits, self.outgoing.dont_fragment) = (false, false);
+                }
                 Err(SendPacketError::TooBig { mtu }) => return Err(self.too_long(mtu).into()),
                 Err(SendPacketError::Gone) => return Err(EndCause::StackStopped.to_io()),
             }
@@ -95,6 +100,7 @@ impl Outbound {
             UdpHeader::for_payload(src, dst, &data).ok_or_else(|| self.too_long(usize::from(u16::MAX)))?;
         let mut head = [0; HEADER_LEN];
         header.emit(&mut head);
+        self.remember(inner, header.len);
         Ok((end, inner.send_packet(self.interface, &self.outgoing, &head, &[data], turn)))
     }
 
@@ -106,10 +112,10 @@ impl Outbound {
     /// How many of the next datagrams go with a checksum that the device finishes, more than one only if it cuts them; `None` if
     /// it does neither, or has to leave them in fragments.
     fn left_to_device(&self, inner: &Inner) -> Option<usize> {
-        let interface = inner.interface(self.interface);
-        let offloads = interface.offloads();
+        let offloads = inner.interface(self.interface).offloads();
         let headers = HEADER_LEN + if self.to.is_ipv4() { 20 } else { 40 };
-        if !offloads.checksum || headers + self.end_of(1) - self.sent > interface.mtu() {
+        let mtu = inner.mtu_to(self.interface, self.to.ip());
+        if !offloads.checksum || headers + self.end_of(1) - self.sent > mtu {
             return None;
         }
         let most = (Capabilities::MAX_FRAME - headers) / self.segment.max(1);
@@ -133,7 +139,18 @@ impl Outbound {
         let size = NonZeroU16::new(self.segment.min(usize::from(len)) as u16);
         let gso = size.filter(|_| data.len() > self.segment);
         let gso = gso.map(|size| Gso { kind: GsoKind::Udp, size, ecn: false });
+        self.remember(inner, (HEADER_LEN + self.segment.min(data.len())) as u16);
         inner.send_unfinished(self.interface, &self.outgoing, (&head, CHECKSUM_OFFSET), &[data], gso, turn)
+    }
+
+    /// Remembers that a datagram leaves whose UDP header says `len`, if a router may say that it is too big: over IPv4 none says
+    /// so of what it may cut itself.
+    fn remember(&self, inner: &Inner, len: u16) {
+        let ip_header = if self.to.is_ipv4() { 20 } else { 40 };
+        let whole = self.to.is_ipv6() || self.outgoing.dont_fragment;
+        if whole && len > inner.path_mtu.floor(self.to.ip()).least() - ip_header {
+            inner.sent_sizes.note(&FourTuple::new(self.from, self.to), len);
+        }
     }
 
     /// The error for a packet above `mtu` octets.
@@ -149,8 +166,9 @@ impl Outbound {
                 segment: self.segment,
                 from: self.from,
                 to: self.to,
-                ecn: Ecn::NotEct,
+                ecn: self.outgoing.ecn,
                 hop_limit: self.outgoing.hop_limit,
+                interface: self.interface,
             };
             inner.udp.deliver_group(inner, &datagram, self.interface);
         }

@@ -14,6 +14,7 @@ use netstack_wire::Ecn;
 
 use crate::error::EndCause;
 use crate::lane::{Waiter, Waiters, lock};
+use crate::route::with_zone;
 
 /// Entries that an empty queue keeps room for.
 const KEEP: usize = 64;
@@ -28,6 +29,8 @@ pub(crate) struct Datagram {
     pub(crate) to: SocketAddr,
     pub(crate) ecn: Ecn,
     pub(crate) hop_limit: u8,
+    /// Which way it came.
+    pub(crate) interface: usize,
 }
 
 impl Datagram {
@@ -76,7 +79,8 @@ impl fmt::Display for Ended {
 
 impl std::error::Error for Ended {}
 
-/// Memory that several queues share.
+/// Memory that several queues share: those of bound sockets, or of sessions. Apart from the budget of connections, so that no
+/// flood of datagrams narrows a window (R8085-3).
 #[derive(Debug)]
 pub(crate) struct Pool {
     held: AtomicUsize,
@@ -92,6 +96,11 @@ impl Pool {
         self.held
             .fetch_update(Relaxed, Relaxed, |held| Some(held + memory).filter(|&sum| sum <= self.limit))
             .is_ok()
+    }
+
+    /// Bytes of memory that the queues hold now.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Relaxed)
     }
 
     fn give(&self, memory: usize) {
@@ -120,11 +129,11 @@ struct State {
 pub(crate) struct Queue {
     state: Mutex<State>,
     dropped: AtomicU64,
-    pool: Option<Arc<Pool>>,
+    pool: Arc<Pool>,
 }
 
 impl Queue {
-    pub(crate) fn new(limit: usize, pool: Option<Arc<Pool>>) -> Self {
+    pub(crate) fn new(limit: usize, pool: &Arc<Pool>) -> Self {
         let state = State {
             datagrams: VecDeque::new(),
             held: 0,
@@ -135,15 +144,16 @@ impl Queue {
             ended: None,
             waiters: Waiters::default(),
         };
-        Self { state: Mutex::new(state), dropped: AtomicU64::new(0), pool }
+        Self { state: Mutex::new(state), dropped: AtomicU64::new(0), pool: Arc::clone(pool) }
     }
 
     /// Takes a datagram in; false, and counted, if there is no room for it (R8085-3). An empty queue has room for any.
-    pub(crate) fn push(&self, datagram: Datagram) -> bool {
+    pub(crate) fn push(&self, mut datagram: Datagram) -> bool {
+        datagram.from = with_zone(datagram.from, datagram.interface);
         let memory = datagram.memory();
         let mut state = lock(&self.state);
         let fits = state.datagrams.is_empty() || state.held + memory <= state.limit;
-        let taken = state.ended.is_none() && fits && self.pool.as_ref().is_none_or(|pool| pool.take(memory));
+        let taken = state.ended.is_none() && fits && self.pool.take(memory);
         if !taken {
             drop(state);
             self.dropped.fetch_add(1, Relaxed);
@@ -160,12 +170,12 @@ impl Queue {
 
     /// The next datagram; with none, stores the waiter.
     pub(crate) fn poll_next(&self, waiter: &Waiter<'_, '_>) -> Poll<io::Result<Datagram>> {
-        self.poll(waiter, |state| state.take_next(self.pool.as_deref()))
+        self.poll(waiter, |state| state.take_next(&self.pool))
     }
 
     /// The next datagrams of one sender and size, as many as `room` octets hold, at least one.
     pub(crate) fn poll_batch(&self, room: usize, waiter: &Waiter<'_, '_>) -> Poll<io::Result<Batch>> {
-        self.poll(waiter, |state| state.take_batch(room, self.pool.as_deref()))
+        self.poll(waiter, |state| state.take_batch(room, &self.pool))
     }
 
     /// The next datagram, which stays.
@@ -276,14 +286,12 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        if let Some(pool) = &self.pool {
-            pool.give(lock(&self.state).held);
-        }
+        self.pool.give(lock(&self.state).held);
     }
 }
 
 impl State {
-    fn take_next(&mut self, pool: Option<&Pool>) -> Option<Datagram> {
+    fn take_next(&mut self, pool: &Pool) -> Option<Datagram> {
         let front = self.datagrams.front_mut()?;
         if front.data.len() > front.segment {
             let data = front.data.split_to(front.segment);
@@ -291,9 +299,7 @@ impl State {
         }
         let datagram = self.datagrams.pop_front()?;
         self.held -= self.first;
-        if let Some(pool) = pool {
-            pool.give(self.first);
-        }
+        pool.give(self.first);
         self.first = self.datagrams.front().map_or(0, Datagram::memory);
         if self.datagrams.is_empty() && self.datagrams.capacity() > KEEP {
             self.datagrams = VecDeque::new();
@@ -301,7 +307,7 @@ impl State {
         Some(datagram)
     }
 
-    fn take_batch(&mut self, room: usize, pool: Option<&Pool>) -> Option<Batch> {
+    fn take_batch(&mut self, room: usize, pool: &Pool) -> Option<Batch> {
         let first = self.take_next(pool)?;
         let size = first.data.len();
         let mut left = room.saturating_sub(size);

@@ -9,48 +9,15 @@ use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use netstack_device::{Turn, TxQueue};
+use netstack_device::TxQueue;
 use tokio::runtime::Handle;
 
 use super::endpoint::Endpoint;
 use crate::lane::{Waiter, Waiters, lock};
+use crate::output::Place;
 
 /// How long a slot is kept for whoever was woken.
 const GRACE: Duration = Duration::from_millis(10);
-
-/// A place in the FIFO of one device, given up when dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    tx: Arc<dyn TxQueue>,
-    turn: Turn,
-}
-
-impl Place {
-    pub(super) fn new(tx: &Arc<dyn TxQueue>) -> Self {
-        Self { tx: Arc::clone(tx), turn: Turn::new() }
-    }
-
-    /// The turn, to send to `tx` with: a place with another device is given up.
-    pub(super) fn turn(&mut self, tx: &Arc<dyn TxQueue>) -> &mut Turn {
-        if !Arc::ptr_eq(&self.tx, tx) {
-            *self = Self::new(tx);
-        }
-        &mut self.turn
-    }
-
-    /// Ready once a slot is held, or the device is gone.
-    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.tx.poll_ready(cx, &mut self.turn)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.turn.has_place() {
-            self.tx.leave(&mut self.turn);
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct State {

@@ -318,3 +318,14 @@ pub(crate) fn read_icmp<'a>(packet: &ip::IpPacket<'a>) -> IcmpMessage<'a> {
 pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
+
+/// The ICMP message that `make` makes of the packet `sent` of the stack, from a router.
+pub(crate) fn about(sent: &[u8], make: impl FnOnce(&[u8]) -> IcmpMessage<'_>) -> Vec<u8> {
+    let router = if ip::parse(sent).unwrap().src.is_ipv6() { "2001:db8::99" } else { "192.0.2.99" };
+    icmp_about(sent, router.parse().unwrap(), make)
+}
+
+/// A router's report that its link takes `mtu` octets, about the packet `quoted` of the stack.
+pub(crate) fn too_big(quoted: &[u8], mtu: u32) -> Vec<u8> {
+    about(quoted, |quoted| IcmpMessage::TooBig { mtu, quoted })
+}

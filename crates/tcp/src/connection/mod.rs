@@ -332,7 +332,9 @@ impl Connection {
         self.path_mss = link_mss(&self.tuple, &self.config, mtu);
         self.fit_segments();
         // What does not fit the new link leaves again in pieces that do.
-        self.snd.board.recut(self.full_segment(), false);
+        if self.snd.board.recut(self.full_segment(), false) > 0 {
+            self.snd.path.abandon_probe();
+        }
     }
 
     /// Sets the differentiated services code point, 0 to 63 (MUST-48, SHLD-21).

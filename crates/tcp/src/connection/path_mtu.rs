@@ -4,7 +4,7 @@ use netstack_wire::SeqNum;
 
 use super::Connection;
 use crate::send::SendHalf;
-use crate::send::mtu::{Bounds, PathNews};
+use crate::send::mtu::{Bounds, PathNews, ReportFloor};
 use crate::send::scoreboard::{Fate, Found};
 use crate::time::Instant;
 use crate::timer::Timer;
@@ -19,7 +19,8 @@ impl Connection {
     /// Octets of an IP packet of this connection at most: what the path is taken to carry. Starts as the MTU of the device.
     #[must_use]
     pub fn path_mtu(&self) -> u16 {
-        self.snd.path.mtu().unwrap_or_else(|| self.link_mtu())
+        let link = self.link_mtu();
+        self.snd.path.mtu().map_or(link, |path| path.min(link))
     }
 
     /// Octets of a packet that the device takes and the settings allow.
@@ -30,7 +31,8 @@ impl Connection {
     /// The estimate, and the bounds that it keeps to.
     fn bounds(&self) -> Bounds {
         let most = self.path_mss.min(self.agreed.peer_mss).saturating_add(self.headers());
-        Bounds { mtu: self.path_mtu(), most, v6: self.tuple.is_ipv6(), raise: self.config.mtu_raise }
+        let floor = ReportFloor::new(self.tuple.is_ipv6(), self.config.min_path_mtu);
+        Bounds { mtu: self.path_mtu(), most, floor, raise: self.config.mtu_raise }
     }
 
     /// What this connection has found out about its path since the last call, for others to the same destination.
@@ -43,7 +45,7 @@ impl Connection {
     /// if it turns out to be lost.
     pub fn set_path_mtu(&mut self, now: Instant, mtu: u16) {
         let bounds = self.bounds();
-        let mtu = mtu.max(bounds.least());
+        let mtu = mtu.max(bounds.floor.least());
         if mtu < bounds.mtu {
             self.snd.path.lower(now, mtu, &bounds, false);
         } else {
@@ -80,7 +82,7 @@ impl Connection {
         let text = u32::from(self.headers()) + segment.len;
         let packet = text + if self.agreed.timestamps { 12 } else { 0 };
         let bounds = self.bounds();
-        let Some(mtu) = bounds.reported(mtu, packet) else { return };
+        let Some(mtu) = bounds.floor.believed(mtu, packet) else { return };
         if u32::from(mtu) >= text + MAX_OPTIONS {
             return;
         }

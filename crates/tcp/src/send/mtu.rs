@@ -9,7 +9,7 @@ use super::rate::SentState;
 use crate::time::Instant;
 
 /// The least MTU of IPv4 (RFC 791 3.2), and of IPv6 (RFC 8200 5): no estimate lies below (R1191-4, R8201-2).
-const LEAST_V4: u16 = 68;
+pub(crate) const LEAST_V4: u16 = 68;
 const LEAST_V6: u16 = 1280;
 
 /// What a path is taken to carry that swallows full segments, the first step first (BASE_PLPMTU of RFC 8899 5.1.2; RFC 1122
@@ -115,6 +115,40 @@ pub enum PathNews {
     Raised(u16),
 }
 
+/// The sizes that reports of routers are believed down to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportFloor {
+    v6: bool,
+    v4_least: u16,
+}
+
+impl ReportFloor {
+    /// Of paths over IPv6, or over IPv4 with [`TcpConfig::min_path_mtu`](crate::TcpConfig::min_path_mtu).
+    #[must_use]
+    pub fn new(v6: bool, min_path_mtu: u16) -> Self {
+        Self { v6, v4_least: min_path_mtu.max(LEAST_V4) }
+    }
+
+    /// What no estimate falls below, in octets of a packet.
+    #[must_use]
+    pub fn least(&self) -> u16 {
+        if self.v6 { LEAST_V6 } else { self.v4_least }
+    }
+
+    /// What a router's report that its link takes `mtu` octets says about a packet of `packet` octets: over IPv4 a size below
+    /// the floor is the floor, and 0, of a router that does not say, the next lower plateau (RFC 1191 7); over IPv6 `None` for
+    /// less than 1280, which no link has (R1191-3, R1191-4, R8201-2).
+    #[must_use]
+    pub fn believed(&self, mtu: u16, packet: u32) -> Option<u16> {
+        match mtu {
+            mtu if self.v6 => Some(mtu).filter(|mtu| *mtu >= LEAST_V6),
+            0 => PLATEAUS.into_iter().find(|plateau| u32::from(*plateau) < packet),
+            mtu => Some(mtu),
+        }
+        .map(|mtu| mtu.max(self.least()))
+    }
+}
+
 /// Between what the estimate moves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
@@ -122,26 +156,9 @@ pub(crate) struct Bounds {
     pub(crate) mtu: u16,
     /// What the link takes and the peer wants.
     pub(crate) most: u16,
-    pub(crate) v6: bool,
+    pub(crate) floor: ReportFloor,
     /// How long after a decrease a larger size is tried.
     pub(crate) raise: Duration,
-}
-
-impl Bounds {
-    /// What every link takes.
-    pub(crate) fn least(&self) -> u16 {
-        if self.v6 { LEAST_V6 } else { LEAST_V4 }
-    }
-
-    /// What a router's report of `mtu` about a packet of `packet` octets says, if it is to be believed (R1191-3, R1191-4,
-    /// R8201-2).
-    pub(crate) fn reported(&self, mtu: u16, packet: u32) -> Option<u16> {
-        match mtu {
-            mtu if self.v6 => Some(mtu).filter(|mtu| *mtu >= LEAST_V6),
-            0 => PLATEAUS.into_iter().find(|plateau| u32::from(*plateau) < packet),
-            mtu => Some(mtu.max(LEAST_V4)),
-        }
-    }
 }
 
 /// The estimate of one connection. Empty while that is what the link takes (R8201-5).
@@ -160,6 +177,7 @@ impl PathMtu {
             if search.limit == search.most {
                 search.limit = most;
             }
+            search.limit = search.limit.min(most);
             search.most = most;
         }
     }
@@ -175,8 +193,9 @@ impl PathMtu {
     /// The retransmission timer fired for a packet of `packet` octets again and again: the path may swallow such without a
     /// word (R4821-1). Whether the estimate fell.
     pub(crate) fn fall_back(&mut self, now: Instant, packet: u32, bounds: &Bounds) -> bool {
-        let bases = if bounds.v6 { &BASES_V6[..] } else { &BASES_V4[..] };
-        let fits = |base: &u16| u32::from(*base) < packet && *base < bounds.mtu;
+        let bases = if bounds.floor.v6 { &BASES_V6[..] } else { &BASES_V4[..] };
+        let fits =
+            |base: &u16| u32::from(*base) < packet && (bounds.floor.least()..bounds.mtu).contains(base);
         let base = bases.iter().copied().find(fits);
         if let Some(base) = base {
             self.0 = Some(Box::new(Search { suspected: true, ..Search::new(base, now, bounds) }));
@@ -273,6 +292,14 @@ impl PathMtu {
         search.next_at = now;
         if mtu == search.mtu {
             search.complete(now);
+        }
+    }
+
+    /// The link takes less than before, and the probe in flight leaves again in pieces if it is lost: nothing can be told of
+    /// it any more.
+    pub(crate) fn abandon_probe(&mut self) {
+        if let Some(search) = &mut self.0 {
+            search.probe = None;
         }
     }
 

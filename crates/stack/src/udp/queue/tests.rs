@@ -12,7 +12,13 @@ fn datagram(from: u16, data: Vec<u8>, segment: usize) -> Datagram {
         to: SocketAddr::from(([192, 0, 2, 2], 7)),
         ecn: Ecn::NotEct,
         hop_limit: 64,
+        interface: 0,
     }
+}
+
+/// A pool that bounds nothing.
+fn ample() -> Arc<Pool> {
+    Arc::new(Pool::new(usize::MAX))
 }
 
 fn single(from: u16, len: usize) -> Datagram {
@@ -31,7 +37,7 @@ fn next(queue: &Queue) -> Option<Datagram> {
 #[test]
 fn a_full_queue_drops_the_newest_and_counts_it() {
     let each = 100 + size_of::<Datagram>();
-    let queue = Queue::new(3 * each, None);
+    let queue = Queue::new(3 * each, &ample());
     let taken: Vec<_> = (1..=5).map(|from| queue.push(single(from, 100))).collect();
     assert_eq!(taken, [true, true, true, false, false]);
     assert_eq!(queue.dropped(), 2);
@@ -39,7 +45,7 @@ fn a_full_queue_drops_the_newest_and_counts_it() {
     assert!(queue.push(single(6, 100)));
     let left: Vec<_> = std::iter::from_fn(|| next(&queue)).map(|datagram| datagram.from.port()).collect();
     assert_eq!(left, [2, 3, 6]);
-    let tight = Queue::new(0, None);
+    let tight = Queue::new(0, &ample());
     assert!(tight.push(single(1, 65_507)) && !tight.push(single(2, 0)));
 }
 
@@ -47,7 +53,7 @@ fn a_full_queue_drops_the_newest_and_counts_it() {
 // req: R8085-3
 #[test]
 fn empty_datagrams_are_bounded() {
-    let queue = Queue::new(10_000, None);
+    let queue = Queue::new(10_000, &ample());
     let taken = (0..1000).filter(|_| queue.push(single(1, 0))).count();
     assert!(taken <= 10_000 / size_of::<Datagram>() && taken > 10, "{taken}");
 }
@@ -58,7 +64,7 @@ fn empty_datagrams_are_bounded() {
 fn queues_of_one_pool_share_its_bound() {
     let each = 100 + size_of::<Datagram>();
     let pool = Arc::new(Pool::new(3 * each));
-    let [a, b] = [(); 2].map(|()| Queue::new(1 << 20, Some(Arc::clone(&pool))));
+    let [a, b] = [(); 2].map(|()| Queue::new(1 << 20, &pool));
     assert!(a.push(single(1, 100)) && b.push(single(2, 100)) && b.push(single(3, 100)));
     assert!(!a.push(single(4, 100)));
     assert!(next(&b).is_some());
@@ -73,7 +79,7 @@ fn queues_of_one_pool_share_its_bound() {
 /// Of what a device delivered as one, each call takes one datagram; memory is given back with the last.
 #[test]
 fn a_super_datagram_is_taken_piece_by_piece() {
-    let queue = Queue::new(1 << 20, None);
+    let queue = Queue::new(1 << 20, &ample());
     assert!(queue.push(datagram(1, (0..25).collect(), 10)));
     assert!(queue.push(single(2, 5)));
     let Poll::Ready(Ok(peeked)) = queue.poll_peek(&Waiter::None) else { panic!("nothing to peek at") };
@@ -91,7 +97,7 @@ proptest! {
         sent in prop::collection::vec((1u16..3, 0usize..5, 1usize..4), 1..40),
         takes in prop::collection::vec((any::<bool>(), 0usize..40), 1..60),
     ) {
-        let queue = Queue::new(usize::MAX / 2, None);
+        let queue = Queue::new(usize::MAX / 2, &ample());
         let mut expected = VecDeque::new();
         for (serial, &(from, size, count)) in sent.iter().enumerate() {
             let data = vec![serial as u8; size * count];

@@ -109,7 +109,7 @@ impl UdpSessions {
         self.registry.poll_accept(waiter).map_ok(|(endpoint, link)| UdpSession {
             socket: UdpSocket::session(endpoint, &self.inner, &self.registry),
             local: link.local,
-            peer: link.remote,
+            peer: link.peer(),
         })
     }
 

@@ -10,6 +10,7 @@ use netstack_tcp::{FourTuple, Instant};
 use tokio::time::sleep_until;
 
 use crate::lane::{Waiter, Waiters, lock};
+use crate::route::{with_zone, zone_of};
 use crate::stack::Inner;
 use crate::udp::endpoint::{Age, Endpoint, Link};
 use crate::udp::queue::{Ended, Pool};
@@ -43,6 +44,11 @@ impl Registry {
         Self { config, pool, state: Mutex::default() }
     }
 
+    /// Bytes of memory that the queues of all sessions hold.
+    pub(in crate::udp) fn held(&self) -> usize {
+        self.pool.held()
+    }
+
     pub(super) fn len(&self) -> usize {
         lock(&self.state).by_age.len()
     }
@@ -50,7 +56,8 @@ impl Registry {
     /// Begins a session with its first datagram.
     pub(in crate::udp) fn open(self: &Arc<Self>, inner: &Arc<Inner>, datagram: Datagram) -> Delivery {
         let counters = &inner.counters;
-        let link = Link { local: datagram.to, remote: datagram.from };
+        let zone = zone_of(with_zone(datagram.from, datagram.interface));
+        let link = Link { local: datagram.to, remote: datagram.from, zone };
         let key = FourTuple::new(link.local, link.remote);
         let now = inner.clock.now();
         let mut state = lock(&self.state);

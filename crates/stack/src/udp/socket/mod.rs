@@ -18,7 +18,7 @@ use super::endpoint::{Endpoint, Link};
 use super::sessions::Registry;
 use super::{UdpConfig, room};
 use crate::lane::{Waiter, lock, wait};
-use crate::route::canonical;
+use crate::route::{canonical, zone_of};
 use crate::stack::{Inner, Stack};
 
 /// A UDP socket on an address of the stack (RFC 768), with the calls of `tokio::net::UdpSocket`.
@@ -83,6 +83,8 @@ impl UdpSocket {
     ///
     /// - [`AddrInUse`](io::ErrorKind::AddrInUse): another socket has the port, on the same address or where one of the two is
     ///   unspecified, or every ephemeral port is taken;
+    /// - [`QuotaExceeded`](io::ErrorKind::QuotaExceeded): the stack has
+    ///   [`StackBuilder::max_udp_sockets`](crate::StackBuilder::max_udp_sockets) sockets;
     /// - [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable): the address is not one of the stack's;
     /// - [`NetworkDown`](io::ErrorKind::NetworkDown): the stack has stopped.
     pub async fn bind(stack: &Stack, addr: impl Into<SocketAddr>) -> io::Result<Self> {
@@ -121,7 +123,8 @@ impl UdpSocket {
     /// Sets the peer: `send` and `recv` are to and from it, and datagrams of others do not come here any more. May be called
     /// again for another peer.
     ///
-    /// A socket bound to the unspecified address gets the stack's address nearest to the peer. Sends nothing.
+    /// A socket bound to the unspecified address gets the stack's address nearest to the peer. Sends nothing. Of a link-local
+    /// address the scope names the interface, 1 for the first device, as in [`join_multicast_v6`](Self::join_multicast_v6).
     ///
     /// # Errors
     ///
@@ -135,9 +138,10 @@ impl UdpSocket {
             let text = "the socket of a session has its peer for good";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let remote = canonical(addr.into());
-        let (_, source) = self.path_to(remote, None)?;
-        let link = Link { local: SocketAddr::new(source, self.endpoint.bound.port()), remote };
+        let addr = addr.into();
+        let (remote, zone) = (canonical(addr), zone_of(addr));
+        let (_, source) = self.path_to(remote, zone, None)?;
+        let link = Link { local: SocketAddr::new(source, self.endpoint.bound.port()), remote, zone };
         let table = &self.inner.udp.table;
         let moving = lock(&self.endpoint.moving);
         let old = self.endpoint.key();
@@ -168,7 +172,7 @@ impl UdpSocket {
     ///
     /// [`NotConnected`](io::ErrorKind::NotConnected): it has none.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.endpoint.link().map(|link| link.remote).ok_or_else(not_connected)
+        self.endpoint.link().map(Link::peer).ok_or_else(not_connected)
     }
 
     /// Waits until [`try_recv`](Self::try_recv) would not fail with `WouldBlock`.

@@ -14,7 +14,7 @@ use super::{UdpSocket, not_connected};
 use crate::error::would_block;
 use crate::lane::Waiter;
 use crate::output::Outgoing;
-use crate::route::canonical;
+use crate::route::{canonical, zone_of};
 use crate::udp::SendMsg;
 use crate::udp::message::Tos;
 use crate::udp::output::{Outbound, Sending, room_in};
@@ -58,6 +58,7 @@ impl UdpSocket {
     }
 
     /// Sends a datagram to `target`, whole; a connected socket may send to others than its peer. Returns the length of `buf`.
+    /// The scope of a link-local or multicast address names the interface, 1 for the first device.
     ///
     /// # Errors
     ///
@@ -66,7 +67,8 @@ impl UdpSocket {
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput): port 0, the unspecified address, or one of the other family;
     /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied): a broadcast address, without
     ///   [`set_broadcast`](Self::set_broadcast);
-    /// - [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable): the stack has no address of this family.
+    /// - [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable): the stack has no address of this family, or no interface of that
+    ///   scope.
     ///
     /// # Cancel safety
     ///
@@ -166,12 +168,14 @@ impl UdpSocket {
     fn prepare(&self, buf: &[u8], msg: &SendMsg, polled: bool) -> io::Result<Sending> {
         self.endpoint.queue.check()?;
         let link = self.endpoint.link();
-        let to = match (msg.to, link) {
-            (Some(to), _) => canonical(to),
-            (None, Some(link)) => link.remote,
+        let (to, zone) = match (msg.to, link) {
+            (Some(to), _) => (canonical(to), zone_of(to)),
+            (None, Some(link)) => (link.remote, link.zone),
             (None, None) => return Err(not_connected()),
         };
-        let (interface, source) = self.path_to(to, msg.from.map(|ip| ip.to_canonical()))?;
+        // Once connected, it sends from the address that answers come to, whatever would be nearest by now.
+        let from = msg.from.map(|ip| ip.to_canonical()).or_else(|| link.map(|link| link.local.ip()));
+        let (interface, source) = self.path_to(to, zone, from)?;
         self.endpoint.set_interface(interface);
         let from = SocketAddr::new(source, self.endpoint.bound.port());
         let settings = &self.endpoint.settings;
@@ -185,8 +189,9 @@ impl UdpSocket {
         outgoing.ecn = msg.ecn.map_or(tos, Tos).ecn();
         let segment = msg.segment_size.unwrap_or(buf.len()).min(buf.len());
         // As a device cuts them, so that a batch is the same with one that does not.
-        let whole = segment < buf.len() && segment <= room_in(self.inner.interface(interface).mtu(), to);
-        outgoing.dont_fragment = whole || settings.dont_fragment.load(Relaxed);
+        let whole = segment < buf.len() && segment <= room_in(self.inner.mtu_to(interface, to.ip()), to);
+        let forbidden = settings.dont_fragment.load(Relaxed);
+        outgoing.dont_fragment = whole || forbidden;
         let outbound = Outbound {
             interface,
             outgoing,
@@ -194,6 +199,7 @@ impl UdpSocket {
             to,
             data: Bytes::copy_from_slice(buf),
             segment,
+            fits: whole && !forbidden,
             loops: multicast && settings.multicast_loop.load(Relaxed),
             sent: 0,
             rest: None,
@@ -202,8 +208,13 @@ impl UdpSocket {
         Ok(Sending::new(&self.inner, outbound, place))
     }
 
-    /// The interface and source address for datagrams to `to`.
-    pub(super) fn path_to(&self, to: SocketAddr, from: Option<IpAddr>) -> io::Result<(usize, IpAddr)> {
+    /// The interface and source address for datagrams to `to`, by the interface `zone` if its scope names one.
+    pub(super) fn path_to(
+        &self,
+        to: SocketAddr,
+        zone: Option<usize>,
+        from: Option<IpAddr>,
+    ) -> io::Result<(usize, IpAddr)> {
         let routes = &self.inner.routes;
         let bound = self.endpoint.bound.ip();
         let ip = to.ip();
@@ -228,6 +239,15 @@ impl UdpSocket {
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
         }
         let own = || Some(bound).filter(|bound| !bound.is_unspecified() && !bound.is_multicast());
+        if let Some(zone) = zone.filter(|_| !routes.table().is_local(ip)) {
+            return match chosen.or_else(own).or_else(|| routes.source_by(ip, zone)) {
+                _ if !self.inner.has_interface(zone) => {
+                    refuse(io::ErrorKind::AddrNotAvailable, "there is no interface of its scope's number")
+                }
+                Some(source) if routes.may_send_from(source) => Ok((zone, source)),
+                _ => refuse(io::ErrorKind::AddrNotAvailable, "the interface has no address that fits"),
+            };
+        }
         let unreachable = "no route leads there; `Stack::add_route` adds one";
         match (chosen.or_else(own), routes.source_for(ip)) {
             (Some(source), _) => match routes.interface_from(source, ip) {
@@ -249,8 +269,10 @@ impl UdpSocket {
     ///
     /// As [`send_to`](Self::send_to) for such a target.
     pub fn path_mtu(&self, target: impl Into<SocketAddr>) -> io::Result<usize> {
-        let (interface, _) = self.path_to(canonical(target.into()), None)?;
-        Ok(self.inner.interface(interface).mtu())
+        let addr = target.into();
+        let target = canonical(addr);
+        let (interface, _) = self.path_to(target, zone_of(addr), None)?;
+        Ok(self.inner.mtu_to(interface, target.ip()))
     }
 
     /// Octets of data that a datagram to `target` carries without being sent in fragments, as far as is known: what is left of
@@ -274,7 +296,7 @@ impl UdpSocket {
     /// # }
     /// ```
     pub fn max_unfragmented(&self, target: impl Into<SocketAddr>) -> io::Result<usize> {
-        let target = canonical(target.into());
-        Ok(room_in(self.path_mtu(target)?, target))
+        let target = target.into();
+        Ok(room_in(self.path_mtu(target)?, canonical(target)))
     }
 }

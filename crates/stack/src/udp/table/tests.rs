@@ -2,13 +2,18 @@ use super::*;
 use crate::udp::UdpConfig;
 use crate::udp::endpoint::Link;
 use crate::udp::ports::RandomPorts;
+use crate::udp::queue::Pool;
+
+fn pool() -> Arc<Pool> {
+    Arc::new(Pool::new(usize::MAX))
+}
 
 fn addr(last: u8, port: u16) -> SocketAddr {
     ([192, 0, 2, last], port).into()
 }
 
 fn bound(table: &Table, local: SocketAddr, config: &UdpConfig) -> Arc<Endpoint> {
-    let endpoint = Arc::new(Endpoint::bound(local, config));
+    let endpoint = Arc::new(Endpoint::bound(local, config, &pool()));
     table.insert(endpoint.key(), &endpoint);
     endpoint
 }
@@ -24,8 +29,8 @@ fn the_closest_socket_gets_the_datagram() {
     let config = UdpConfig::new();
     let any = bound(&table, ([0, 0, 0, 0], 7).into(), &config);
     let here = bound(&table, addr(1, 7), &config);
-    let connected = Arc::new(Endpoint::bound(addr(1, 7), &config));
-    connected.set_link(Link { local: addr(1, 7), remote: addr(9, 99) });
+    let connected = Arc::new(Endpoint::bound(addr(1, 7), &config, &pool()));
+    connected.set_link(Link { local: addr(1, 7), remote: addr(9, 99), zone: None });
     table.insert(connected.key(), &connected);
     assert!(found(&table, addr(9, 99), addr(1, 7), &connected));
     assert!(found(&table, addr(9, 98), addr(1, 7), &here));
@@ -68,7 +73,7 @@ fn shared_ports_spread_senders_and_shared_addresses_do_not() {
 #[test]
 fn a_tuple_has_one_session() {
     let table = Table::new(Secrets::from_seed(1));
-    let [first, second] = [(); 2].map(|()| Arc::new(Endpoint::bound(addr(1, 7), &UdpConfig::new())));
+    let [first, second] = [(); 2].map(|()| Arc::new(Endpoint::bound(addr(1, 7), &UdpConfig::new(), &pool())));
     let key = FourTuple::new(addr(1, 7), addr(9, 9));
     assert!(table.insert_alone(key, &first).is_none());
     assert!(Arc::ptr_eq(&table.insert_alone(key, &second).unwrap(), &first));

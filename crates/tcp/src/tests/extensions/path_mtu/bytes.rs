@@ -12,23 +12,26 @@ struct Change {
     reports: bool,
     /// What other connections have learned.
     shared: Option<u16>,
+    /// What the device takes from then on.
+    link: Option<u16>,
 }
 
 fn change() -> impl Strategy<Value = Change> {
     let mtu = prop_oneof![68..1600_u16, 1200..1501_u16];
-    (0..400_u64, mtu, any::<bool>(), prop::option::weighted(0.2, 68..1600_u16)).prop_map(
-        |(after, mtu, reports, shared)| {
-            // Packets that vanish below 576 octets without a word are no path that TCP can find.
-            let mtu = if reports { mtu } else { mtu.max(576) };
-            Change { after, mtu, reports, shared }
-        },
-    )
+    let shared = prop::option::weighted(0.2, 68..1600_u16);
+    let link = prop::option::weighted(0.3, 68..1600_u16);
+    (0..400_u64, mtu, any::<bool>(), shared, link).prop_map(|(after, mtu, reports, shared, link)| {
+        // Packets that vanish below 576 octets without a word are no path that TCP can find.
+        let mtu = if reports { mtu } else { mtu.max(576) };
+        Change { after, mtu, reports, shared, link }
+    })
 }
 
 proptest! {
     #![proptest_config(cases(60))]
 
-    /// Any path MTU and any moment of change, with losses, with SACK or without.
+    /// Any path MTU and any moment of change, of the path or of the link, with losses, with SACK or without. What leaves fits
+    /// the link.
     // req: R1191-2, R4821-1, R4821-2, R8201-1
     #[test]
     fn any_path_at_any_time_keeps_the_bytes(
@@ -40,15 +43,23 @@ proptest! {
         bbr in any::<bool>(),
     ) {
         let mut config = TcpConfig::new();
-        config.sack(sack).timestamps(timestamps).user_timeout(None);
+        config.sack(sack).timestamps(timestamps).user_timeout(None).min_path_mtu(68);
         config.congestion(if bbr { CongestionControl::Bbr } else { CongestionControl::Cubic });
         let mut pair = sending(&config, octets);
         pair.write(Side::B, &pattern(1, 50_000));
         if let Some(nth) = loss {
             pair.script(move |flight| if flight.index % nth == 3 { Fate::Drop } else { Fate::Deliver });
         }
-        for Change { after, mtu, reports, shared } in changes {
+        let (mut link_mtu, mut from) = (1500, pair.log.len());
+        for Change { after, mtu, reports, shared, link } in changes {
             pair.run_for(ms(after));
+            let sent = packets(&pair, from);
+            prop_assert!(sent.iter().all(|size| *size <= u32::from(link_mtu)), "{link_mtu}: {sent:?}");
+            from = pair.log.len();
+            if let Some(link) = link {
+                link_mtu = link;
+                pair.command(Side::A, |connection, _| connection.set_link_mtu(link));
+            }
             pair.narrow(mtu, reports.then_some(mtu));
             if let Some(shared) = shared {
                 pair.command(Side::A, |connection, now| connection.set_path_mtu(now, shared));

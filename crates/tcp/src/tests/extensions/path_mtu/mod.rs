@@ -2,6 +2,7 @@
 
 mod black_hole;
 mod bytes;
+mod links;
 mod probes;
 mod reports;
 

@@ -85,12 +85,27 @@ fn a_forged_report_changes_nothing() {
     assert_eq!(info(&ended).path_mtu, 1500, "nothing is in flight");
 }
 
-/// IPv4: an MTU of 0 is the next lower plateau, and nothing goes below 68.
+/// IPv4: an MTU of 0 is the next lower plateau, and nothing goes below the floor: 552, or what is set instead, down to 68.
 // req: R1191-3, R1191-4
 #[test]
 fn old_routers_and_absurd_reports_find_a_floor() {
-    for (mtu, estimate) in [(0, 1492), (20, 68), (68, 68), (69, 69), (1499, 1499)] {
-        let mut script = wide(&config());
+    let cases = [
+        (552, vec![(0, 1492), (20, 552), (551, 552), (553, 553), (1499, 1499)], vec![1492, 1006, 552]),
+        (20, vec![(20, 68), (68, 68), (69, 69), (552, 552)], vec![1492, 1006, 508, 296, 68]),
+    ];
+    for (floor, reports, plateaus) in cases {
+        let mut config = config();
+        if floor != 552 {
+            config.min_path_mtu(floor);
+        }
+        assert_eq!(config.min_path_mtu_size(), floor.max(68));
+        reports_find_a_floor(&config, &reports, &plateaus);
+    }
+}
+
+fn reports_find_a_floor(config: &TcpConfig, reports: &[(u16, u16)], plateaus: &[u16]) {
+    for &(mtu, estimate) in reports {
+        let mut script = wide(config);
         script.write(5 * M);
         script.forget_sent();
         report(&mut script, 1, mtu);
@@ -99,7 +114,7 @@ fn old_routers_and_absurd_reports_find_a_floor() {
         assert!(sent.iter().all(|(_, len)| *len <= u32::from(estimate) - 40), "{sent:?}");
         assert_eq!(sent[0].0, 1);
     }
-    let mut script = wide(&config());
+    let mut script = wide(config);
     script.write(M);
     let mut known = Vec::new();
     for _ in 0..12 {
@@ -107,7 +122,7 @@ fn old_routers_and_absurd_reports_find_a_floor() {
         known.push(info(&script).path_mtu);
     }
     known.dedup();
-    assert_eq!(known, [1492, 1006, 508, 296, 68], "plateau by plateau");
+    assert_eq!(known, plateaus, "plateau by plateau");
 }
 
 /// IPv6: a report of less than 1280 is no report.
@@ -215,8 +230,10 @@ fn discovery_can_be_switched_off() {
 // req: R1191-2, MUST-16
 #[test]
 fn options_count_in_the_size_of_packets() {
+    let mut config = config();
+    config.min_path_mtu(68);
     for mtu in [68, 100, 296, 552, 1280, 1499] {
-        let mut pair = Pair::established(&config());
+        let mut pair = Pair::established(&config);
         pair.narrow(mtu, Some(mtu));
         // Text both ways, and losses, so that segments carry SACK blocks.
         pair.script(|flight| {
