@@ -180,6 +180,10 @@ cases! {
     "narrow::reported::v4::offload": narrow::reported, CurrentThread, V4, Offload, 30;
     "narrow::reported::v6::plain": narrow::reported, CurrentThread, V6, Plain, 30;
     "narrow::reported::v6::offload": narrow::reported, MultiThread, V6, Offload, 30;
+    "narrow::datagrams::v4::plain": narrow::datagrams, CurrentThread, V4, Plain, 30;
+    "narrow::datagrams::v4::offload": narrow::datagrams, MultiThread, V4, Offload, 30;
+    "narrow::datagrams::v6::plain": narrow::datagrams, MultiThread, V6, Plain, 30;
+    "narrow::datagrams::v6::offload": narrow::datagrams, CurrentThread, V6, Offload, 30;
     "narrow::silent::v4": narrow::silent, MultiThread, V4, Plain, 60;
     "narrow::silent::v6": narrow::silent, CurrentThread, V6, Plain, 60;
     "hostile::garbage::v4": hostile::garbage, MultiThread, V4, Plain, 45;

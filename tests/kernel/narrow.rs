@@ -14,11 +14,14 @@ use rtnetlink::packet_route::link::LinkAttribute;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMetric};
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+use tokio_netstack::{SendMsg, UdpSocket};
 
 use crate::bytes::{CHUNK, check, check_end, send};
 use crate::cases::Family;
 use crate::lossy::apart;
-use crate::world::{CaseResult, Refused, World, ensure};
+use crate::udp::kernel_echo_at;
+use crate::world::{CaseResult, Refused, World, ensure, settle};
 
 const BYTES: u64 = 20_000_000;
 /// What the narrow link takes, and what a full segment needs.
@@ -80,6 +83,45 @@ pub(crate) async fn silent(world: Arc<World>) -> CaseResult {
     eprintln!("path MTU {}, {:?}", info.path_mtu, info.stats);
     ensure!((1200..=NARROW).contains(&info.path_mtu), "the path MTU is {}", info.path_mtu);
     ensure!(info.stats.path_mtu_reductions == 1, "{} reductions", info.stats.path_mtu_reductions);
+    Ok(())
+}
+
+/// Datagrams learn it as well, from a socket without a peer: one that nobody may cut is reported, and what follows fits, is
+/// refused, or leaves in fragments that the narrow link takes, singly and in batches.
+// req: R8201-1, R8899-1, R8085-1
+pub(crate) async fn datagrams(world: Arc<World>) -> CaseResult {
+    let behind = route(&world, Narrow::Reported).await.map_err(Refused)?;
+    let (_, far, ..) = addresses(world.family);
+    let echo = kernel_echo_at(&behind, far).await?;
+    let socket = UdpSocket::bind(&world.stack, world.at_stack(0)).await?;
+    let headers = if far.is_ipv4() { 28 } else { 48 };
+    socket.set_dont_fragment(true)?;
+    socket.send_to(&vec![1; FULL as usize - headers], echo).await?;
+    settle("the path MTU", usize::from(NARROW), || socket.path_mtu(echo).unwrap_or_default()).await?;
+    let refused = socket.send_to(&vec![1; usize::from(NARROW) - headers + 1], echo).await;
+    ensure!(refused.is_err(), "more than fits was sent, and must not be cut");
+    socket.set_dont_fragment(false)?;
+    let single = SendMsg::new().to(echo);
+    let sends = [
+        (usize::from(NARROW) - headers, single),
+        (FULL as usize - headers, single),
+        (20_000, single),
+        (9_000, single.segment_size(1200)),
+        (9_000, single.segment_size(FULL as usize - headers)),
+    ];
+    let mut buf = vec![0; 65_536];
+    for (len, how) in sends {
+        let data: Vec<u8> = (0..len).map(|i| (i / 7) as u8).collect();
+        socket.send_msg(&data, &how).await?;
+        let mut back = Vec::new();
+        while back.len() < len {
+            let received = timeout(Duration::from_secs(2), socket.recv(&mut buf));
+            let came =
+                received.await.map_err(|_| format!("{} of {len} octets came back: {how:?}", back.len()))?;
+            back.extend_from_slice(&buf[..came?]);
+        }
+        ensure!(back == data, "{len} octets came back changed: {how:?}");
+    }
     Ok(())
 }
 

@@ -30,8 +30,12 @@ fn most_in_one(world: &World) -> usize {
 
 /// A socket of the kernel that gives back what it receives.
 async fn kernel_echo(world: &World) -> Result<SocketAddr, Failure> {
-    let at = SocketAddr::new(world.kernel_ip(), 0);
-    let socket = world.on_kernel(tokio::net::UdpSocket::bind(at)).await??;
+    kernel_echo_at(world, world.kernel_ip()).await
+}
+
+/// The same at an address of the kernel's.
+pub(crate) async fn kernel_echo_at(world: &World, ip: IpAddr) -> Result<SocketAddr, Failure> {
+    let socket = world.on_kernel(tokio::net::UdpSocket::bind(SocketAddr::new(ip, 0))).await??;
     let at = socket.local_addr()?;
     world.on_kernel(async move {
         let mut buf = vec![0; 65_536];
