@@ -26,6 +26,8 @@ mod link;
 mod number;
 #[path = "echo/pattern.rs"]
 mod pattern;
+#[path = "shared/say.rs"]
+mod say;
 #[path = "echo/serve.rs"]
 mod serve;
 #[path = "echo/services.rs"]

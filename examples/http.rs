@@ -20,6 +20,8 @@ mod link;
 mod number;
 #[path = "echo/pattern.rs"]
 mod pattern;
+#[path = "shared/say.rs"]
+mod say;
 
 use std::io;
 use std::process::ExitCode;
@@ -37,6 +39,7 @@ use tokio_netstack::{Stack, TcpListener};
 use crate::client::{Kind, Taken};
 use crate::farewell::Farewell;
 use crate::link::Link;
+use crate::say::say;
 
 /// A web server of axum on a TCP/IP stack that lives in this process.
 ///
@@ -96,7 +99,7 @@ fn on_device(device: &str, args: Args) -> io::Result<()> {
         }
         let stack = builder.build()?;
         if let Some(url) = args.get {
-            println!("{}", fetch(&stack, url).await?);
+            say!("{}", fetch(&stack, url).await?);
             stack.shutdown().await;
             return Ok(());
         }

@@ -18,6 +18,8 @@ mod link;
 mod number;
 #[path = "echo/pattern.rs"]
 mod pattern;
+#[path = "shared/say.rs"]
+mod say;
 #[path = "proxy/upstream.rs"]
 mod upstream;
 

@@ -11,6 +11,8 @@ mod hex;
 mod number;
 #[path = "echo/pattern.rs"]
 mod pattern;
+#[path = "shared/say.rs"]
+mod say;
 #[path = "wireguard/tunnel.rs"]
 mod tunnel;
 
@@ -36,6 +38,7 @@ use tokio_netstack::{IpPrefix, Stack, TcpListener};
 use crate::hex::hex;
 use crate::number::grouped;
 use crate::pattern::Pattern;
+use crate::say::say;
 use crate::tunnel::{Traffic, Tunnel};
 
 /// HTTP between two WireGuard peers, both in this process with a TCP/IP stack each.
@@ -85,10 +88,11 @@ async fn show(bytes: u64) -> io::Result<()> {
     let public = (PublicKey::from(&keys.0), PublicKey::from(&keys.1));
     let server = peer(1, sockets.0, client_at, keys.0, public.1).await?;
     let client = peer(2, sockets.1, server_at, keys.1, public.0).await?;
-    println!(
+    say!(
         "Two stacks in this process, {} with a server and {} with a client. All packets between them are\n\
          encrypted by WireGuard, and go as UDP datagrams from {server_at} to {client_at} and back.\n",
-        server.addresses[0], client.addresses[0]
+        server.addresses[0],
+        client.addresses[0]
     );
     for ip in server.addresses {
         tokio::spawn(app::serve(TcpListener::bind(&server.stack, (ip, 80)).await?));
@@ -97,7 +101,7 @@ async fn show(bytes: u64) -> io::Result<()> {
         fetch(&client.stack, SocketAddr::new(ip, 80), bytes).await?;
     }
     let (sent, received) = (server.traffic.sent(), client.traffic.received());
-    println!(
+    say!(
         "\n{} datagrams left the server's tunnel, {} came to the client's",
         grouped(sent),
         grouped(received)
@@ -142,7 +146,7 @@ async fn fetch(stack: &Stack, server: SocketAddr, bytes: u64) -> io::Result<()> 
     let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build(Connector::new(stack));
     let hello = client.get(uri(&format!("http://{server}/"))?).await.map_err(io::Error::other)?;
     let text = hello.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-    print!("{server}: {}", String::from_utf8_lossy(&text));
+    say!("{server}: {}", String::from_utf8_lossy(&text).trim_end());
 
     let started = Instant::now();
     let url = uri(&format!("http://{server}/bytes/{bytes}"))?;
@@ -160,7 +164,7 @@ async fn fetch(stack: &Stack, server: SocketAddr, bytes: u64) -> io::Result<()> 
     }
     let seconds = started.elapsed().as_secs_f64();
     let (sum, expected) = (hex(&sum.finalize()), hex(&expected.finalize()));
-    println!(
+    say!(
         "    {} bytes, {:.2} s, {:.2} Gbit/s, SHA-256 {sum}",
         grouped(count),
         seconds,

@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Handle};
 use crate::client::Client;
 use crate::ladder;
 use crate::number::grouped;
+use crate::say::say;
 use crate::services::{CHARGEN, DAYTIME, DISCARD, ECHO};
 use crate::stage::{CLIENT_V4, SERVER_V4, SERVER_V6, Stage};
 use crate::states;
@@ -51,7 +52,7 @@ fn play(private: io::Result<()>, timeline: Timeline) -> io::Result<()> {
         let stage = match stage {
             Ok(stage) => stage,
             Err(error) => {
-                println!(
+                say!(
                     "{}",
                     wrapped(&format!("The kernel cannot be the client here: {error}.\n{FALL_BACK}"), "")
                 );
@@ -101,21 +102,21 @@ impl Show {
         let (_, rows) = self.recorded(server, client.echo_in_steps(server, LADDER_BYTES, wire)).await?;
         let (opening, transfer, closing) = phases(&rows)?;
 
-        println!("{}", wrapped(&format!("{}\n\n{INTRODUCTION}", self.stage.scene()), ""));
-        println!("{}", ladder::heading(&format!("{name}, {CLIENT_V4}"), "this stack", server));
-        println!("{}", ladder::idle("CLOSED", "LISTEN"));
+        say!("{}", wrapped(&format!("{}\n\n{INTRODUCTION}", self.stage.scene()), ""));
+        say!("{}", ladder::heading(&format!("{name}, {CLIENT_V4}"), "this stack", server));
+        say!("{}", ladder::idle("CLOSED", "LISTEN"));
         print_lines(&ladder::rungs(opening));
-        println!("{}", wrapped(OPENING, INDENT));
+        say!("{}", wrapped(OPENING, INDENT));
         print_lines(&ladder::folded(transfer));
         let mut note = format!("{} bytes went there and came back; {TRANSFER}", grouped(LADDER_BYTES as u64));
         let mss = opening.iter().find_map(|row| row.header.options.mss).map_or(usize::MAX, usize::from);
         if transfer.iter().any(|row| row.payload_len > mss) {
             note = format!("{note} {SUPER_SEGMENTS}");
         }
-        println!("{}", wrapped(&note, INDENT));
+        say!("{}", wrapped(&note, INDENT));
         print_lines(&ladder::rungs(closing));
-        println!("{}", wrapped(CLOSING, INDENT));
-        println!("{}", wrapped(&self.origin_of_states(), ""));
+        say!("{}", wrapped(CLOSING, INDENT));
+        say!("{}", wrapped(&self.origin_of_states(), ""));
         Ok(())
     }
 
@@ -136,7 +137,7 @@ impl Show {
         let (line, rows) =
             self.recorded(server, client().daytime(server, self.stage.timeline.clone())).await?;
         let (_, _, closing) = phases(&rows)?;
-        println!(
+        say!(
             "{}",
             wrapped(
                 &format!("daytime says {line:?} and closes first, so that TIME-WAIT is at this end:"),
@@ -144,33 +145,33 @@ impl Show {
             )
         );
         print_lines(&ladder::rungs(closing));
-        println!();
+        say!("");
 
         let bytes = grouped(SERVICE_BYTES as u64);
         self.client(client().discard(at(SERVER_V4, DISCARD), SERVICE_BYTES)).await?;
-        println!("discard   took {bytes} bytes and gave none back");
+        say!("discard   took {bytes} bytes and gave none back");
         self.client(client().chargen(at(SERVER_V4, CHARGEN), SERVICE_BYTES)).await?;
-        println!("chargen   sent {bytes} characters, each the right one, until the client left");
+        say!("chargen   sent {bytes} characters, each the right one, until the client left");
         let bytes = HALF_CLOSE_BYTES;
         self.client(client().echo_after_end(at(SERVER_V6, ECHO), bytes)).await?;
-        println!("echo      over IPv6: {} bytes came back after the client's FIN", grouped(bytes as u64));
-        println!();
+        say!("echo      over IPv6: {} bytes came back after the client's FIN", grouped(bytes as u64));
+        say!("");
         Ok(())
     }
 
     async fn long_echo(&self) -> io::Result<()> {
-        println!("echo of {} bytes: {} ...", grouped(LONG), self.stage.conditions());
+        say!("echo of {} bytes: {} ...", grouped(LONG), self.stage.conditions());
         let client = self.stage.client.clone();
         let measured = self.client(client.measure(SocketAddr::new(SERVER_V4, ECHO), LONG)).await?;
         let seconds = measured.took.as_secs_f64();
         let rate = measured.bytes as f64 * 8.0 / 1e9 / seconds;
-        println!("{seconds:.2} s, {rate:.2} Gbit/s there and as much back at the same time; sha256:");
-        println!("sent      {}", measured.sent);
-        println!("returned  {}", measured.returned);
+        say!("{seconds:.2} s, {rate:.2} Gbit/s there and as much back at the same time; sha256:");
+        say!("sent      {}", measured.sent);
+        say!("returned  {}", measured.returned);
         if measured.sent != measured.returned {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the checksums differ"));
         }
-        println!("equal");
+        say!("equal");
         Ok(())
     }
 }
@@ -207,6 +208,6 @@ fn phases(rows: &[Row]) -> io::Result<(&[Row], &[Row], &[Row])> {
 
 fn print_lines(lines: &[String]) {
     for line in lines {
-        println!("{line}");
+        say!("{line}");
     }
 }

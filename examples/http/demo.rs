@@ -15,6 +15,7 @@ use crate::client::{Answer, Ask, Kind, curl_arguments, for_each_chunk};
 use crate::hex::hex;
 use crate::host;
 use crate::number::grouped;
+use crate::say::say;
 
 const DEVICE: &str = "nst0";
 const KERNEL: [IpAddr; 2] =
@@ -34,7 +35,7 @@ pub(crate) fn run(bytes: u64, client: Option<Kind>) -> io::Result<()> {
     let client = client.unwrap_or_else(Kind::available);
     Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let stack = start().await?;
-        println!(
+        say!(
             "In a network namespace of its own, this process has a TUN device, {DEVICE}. On its one side is the\n\
              Linux kernel, {}, with the client. On the other is the stack of this process, {},\n\
              with the server.\n",
@@ -82,14 +83,14 @@ fn fetch_all(client: Kind, bytes: u64) -> io::Result<()> {
         )?;
         let long = fetch(client, Ask::Get, &format!("{base}/bytes/{bytes}"))?;
         check(long.status == 200 && long.body.bytes() == bytes && long.body.sha256() == download, &long)?;
-        println!("    its SHA-256 is that of what the server sent, {download}");
+        say!("    its SHA-256 is that of what the server sent, {download}");
         let sum = fetch(client, Ask::Post { seed: UPLOAD, bytes }, &format!("{base}/sha256"))?;
         check(sum.status == 200 && sum.body.start() == upload, &sum)?;
-        println!("    which is the SHA-256 of what was sent");
+        say!("    which is the SHA-256 of what was sent");
         let missing = fetch(client, Ask::Get, &format!("{base}/nothing"))?;
         check(missing.status == 404, &missing)?;
     }
-    println!("\nEvery answer was right.");
+    say!("\nEvery answer was right.");
     Ok(())
 }
 
@@ -100,16 +101,16 @@ fn fetch(client: Kind, ask: Ask, url: &str) -> io::Result<Answer> {
             let quoted = arguments
                 .iter()
                 .map(|a| if a.contains(['%', '*', '[']) { format!("'{a}'") } else { a.clone() });
-            println!("$ curl {}", quoted.collect::<Vec<_>>().join(" ").replace('\n', "\\n"));
+            say!("$ curl {}", quoted.collect::<Vec<_>>().join(" ").replace('\n', "\\n"));
         }
-        Kind::Own => println!("{} {url}", if matches!(ask, Ask::Get) { "GET" } else { "POST" }),
+        Kind::Own => say!("{} {url}", if matches!(ask, Ask::Get) { "GET" } else { "POST" }),
     }
     let started = Instant::now();
     let answer = client.fetch(ask, url)?;
     let seconds = started.elapsed().as_secs_f64();
     let long = answer.body.bytes() > 1000;
     let what = if long { format!("{} bytes", grouped(answer.body.bytes())) } else { answer.body.start() };
-    println!("    {} {what} ({seconds:.2} s)", answer.status);
+    say!("    {} {what} ({seconds:.2} s)", answer.status);
     Ok(answer)
 }
 

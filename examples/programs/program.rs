@@ -1,7 +1,7 @@
 //! An example as a process.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 /// Beside the folder of this test's own binary: `target/PROFILE/deps` and `target/PROFILE/examples`.
 fn path(name: &str) -> PathBuf {
@@ -24,6 +24,13 @@ pub(crate) fn run(name: &str, arguments: &[&str]) -> Option<String> {
     }
     assert!(output.status.success(), "{name} {arguments:?}: {}\n{stdout}\n{stderr}", output.status);
     Some(stdout)
+}
+
+/// Starts an example whose output the caller reads.
+pub(crate) fn start(name: &str, arguments: &[&str]) -> Child {
+    let mut command = Command::new(path(name));
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the program that was found can be started")
 }
 
 /// Runs an example that has to fail; what it says then.

@@ -14,6 +14,7 @@ use tokio_netstack::{IpPrefix, Stack};
 use crate::client::{self, Scan};
 use crate::forward::{self, Dial};
 use crate::number::grouped;
+use crate::say::say;
 use crate::upstream;
 
 const DEVICE: &str = "nst0";
@@ -58,11 +59,14 @@ pub(crate) fn run(load: &Load) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNET)?;
     let clients = Builder::new_multi_thread().worker_threads(1).enable_all().thread_name("client").build()?;
     let stack = start(&host)?;
-    println!(
+    say!(
         "The clients, {} and {}, are in a network namespace whose default route is a TUN device. The\n\
          servers, {} and {}, are in another. The one way there is the forwarder, which has\n\
          the device on its one side and sockets on the other.\n",
-        CLIENT[0].0, CLIENT[1].0, SERVERS[0], SERVERS[1]
+        CLIENT[0].0,
+        CLIENT[1].0,
+        SERVERS[0],
+        SERVERS[1]
     );
     on(clients.handle(), show(load.downloads, load.bytes))?;
     host.block_on(stack.shutdown());
@@ -118,7 +122,7 @@ const LOOPBACK: u32 = 1;
 async fn show(downloads: u32, bytes: u64) -> io::Result<()> {
     for ip in SERVERS {
         let Scan { open, refused, silent } = client::scan(ip, PORTS).await?;
-        println!(
+        say!(
             "{ip}: of ports {} to {}, open {open:?}, refused {refused}, silent {silent}",
             PORTS.start(),
             PORTS.end()
@@ -131,15 +135,15 @@ async fn show(downloads: u32, bytes: u64) -> io::Result<()> {
     let lengths: Vec<usize> = (0..100).map(|i| i * 14 + 1).collect();
     for ip in SERVERS {
         let returned = client::echo_datagrams(ip, &lengths).await?;
-        println!("{ip}: {returned} of {} datagrams came back from where they were sent", lengths.len());
+        say!("{ip}: {returned} of {} datagrams came back from where they were sent", lengths.len());
         check(returned == lengths.len(), "every datagram comes back")?;
     }
-    println!("{downloads} downloads of {} bytes at the same time ...", grouped(bytes));
+    say!("{downloads} downloads of {} bytes at the same time ...", grouped(bytes));
     let started = Instant::now();
     client::download(&SERVERS, downloads, bytes).await?;
     let seconds = started.elapsed().as_secs_f64();
     let rate = f64::from(downloads) * bytes as f64 * 8.0 / 1e9 / seconds;
-    println!("{seconds:.2} s, {rate:.2} Gbit/s in all; every SHA-256 is that of what was sent");
+    say!("{seconds:.2} s, {rate:.2} Gbit/s in all; every SHA-256 is that of what was sent");
     Ok(())
 }
 
