@@ -9,8 +9,8 @@ use tokio_netstack::TcpConfig;
 
 use crate::world::{CaseResult, World};
 use crate::{
-    change, close, connect, deferred, ecn, hostile, icmp, lossy, many, narrow, options, postgres, reset,
-    transfer, udp,
+    change, close, connect, cookies, deferred, ecn, hostile, icmp, lossy, many, narrow, options, postgres,
+    reset, transfer, udp,
 };
 
 /// The kind of Tokio runtime that the stack runs on.
@@ -186,6 +186,9 @@ cases! {
     "narrow::datagrams::v6::offload": narrow::datagrams, CurrentThread, V6, Offload, 30;
     "narrow::silent::v4": narrow::silent, MultiThread, V4, Plain, 60;
     "narrow::silent::v6": narrow::silent, CurrentThread, V6, Plain, 60;
+    "cookies::with_timestamps::v4": cookies::with_timestamps, MultiThread, V4, Plain, 45;
+    "cookies::with_timestamps::v6": cookies::with_timestamps, CurrentThread, V6, Offload, 45;
+    "cookies::without_timestamps::v4": cookies::without_timestamps, CurrentThread, V4, Plain, 45;
     "hostile::garbage::v4": hostile::garbage, MultiThread, V4, Plain, 45;
     "hostile::garbage::v6": hostile::garbage, CurrentThread, V6, Offload, 45;
     "hostile::link_down::v4::plain": hostile::link_down, MultiThread, V4, Plain, 45;

@@ -149,7 +149,8 @@ fn finished(src: SocketAddr, dst: SocketAddr, edit: impl FnOnce(&mut Vec<u8>)) -
     packet(src.ip(), dst.ip(), &segment)
 }
 
-fn syn(src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
+/// A SYN without options.
+pub(crate) fn syn(src: SocketAddr, dst: SocketAddr) -> Vec<u8> {
     let mut segment = raw_segment(src, dst, TcpFlags::SYN, &[]);
     set_checksum(src, dst, &mut segment);
     packet(src.ip(), dst.ip(), &segment)

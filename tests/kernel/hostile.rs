@@ -154,7 +154,7 @@ pub(crate) async fn exchange(world: &World, kernel: tokio::net::TcpStream, stack
 }
 
 /// A packet socket on the device, which needs a packet to pass to learn the device's address.
-async fn injector(world: &World) -> Result<Injector, Failure> {
+pub(crate) async fn injector(world: &World) -> Result<Injector, Failure> {
     let index = if_nametoindex(DEVICE)? as usize;
     let (from, to) = (SocketAddr::new(world.kernel_ip(), 0), world.at_stack(9));
     let learning = world.kernel.spawn_blocking(move || Injector::learn(index));

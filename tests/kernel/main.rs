@@ -11,6 +11,7 @@ mod cases;
 mod change;
 mod close;
 mod connect;
+mod cookies;
 mod deferred;
 mod ecn;
 mod forge;

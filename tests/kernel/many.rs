@@ -112,7 +112,7 @@ async fn serve(world: &World, clients: u64) -> io::Result<tokio::task::JoinHandl
 }
 
 /// One client of the echo service, on the kernel's side.
-async fn visit(target: SocketAddr, seed: u64, bytes: u64) -> io::Result<()> {
+pub(crate) async fn visit(target: SocketAddr, seed: u64, bytes: u64) -> io::Result<()> {
     exchange(tokio::net::TcpStream::connect(target).await?, seed, bytes).await
 }
 

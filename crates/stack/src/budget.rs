@@ -46,6 +46,8 @@ pub(crate) enum Change {
     Pressed,
     /// What came out of order is to be given up.
     Strained,
+    /// All of it is used up: no connection is taken.
+    Exhausted,
     /// Half of the budget is free.
     Relieved,
 }
@@ -115,6 +117,7 @@ pub(crate) struct Budget {
     limit: usize,
     pressed: AtomicBool,
     strained: AtomicBool,
+    exhausted: AtomicBool,
     used: Counter,
     /// The part of `used` that was written by applications.
     written: Counter,
@@ -127,6 +130,7 @@ impl Budget {
             limit,
             pressed: AtomicBool::new(false),
             strained: AtomicBool::new(false),
+            exhausted: AtomicBool::new(false),
             used: Counter::default(),
             written: Counter::default(),
             pool: Mutex::default(),
@@ -229,8 +233,13 @@ impl Budget {
         if reached(self.order_limit(), &self.strained) {
             return Some(Change::Strained);
         }
-        if used < self.limit - self.limit / 8 && self.strained.load(Relaxed) {
-            self.strained.store(false, Relaxed);
+        if reached(self.limit, &self.exhausted) {
+            return Some(Change::Exhausted);
+        }
+        for flag in [&self.strained, &self.exhausted] {
+            if used < self.limit - self.limit / 8 && flag.load(Relaxed) {
+                flag.store(false, Relaxed);
+            }
         }
         if used < self.limit.div_ceil(2) && self.pressed.load(Relaxed) && self.pressed.swap(false, Relaxed) {
             return Some(Change::Relieved);

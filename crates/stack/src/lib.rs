@@ -76,7 +76,7 @@ pub use listener::{Incoming, ListenConfig, TcpIncoming, TcpListener, TcpListener
 pub use netstack_device as device;
 pub use netstack_tcp::congestion::{self, CongestionControl};
 pub use netstack_tcp::{
-    CloseReason, EcnMode, EcnPolicy, IcmpNotice, KeepAlive, State, TcpConfig, TcpInfo, TcpStats,
+    CloseReason, EcnMode, EcnPolicy, IcmpNotice, KeepAlive, State, SynPolicy, TcpConfig, TcpInfo, TcpStats,
 };
 pub use ping::{Ping, PingError, PingFailure, PingReply};
 pub use route::{IpNetwork, IpPrefix, PrefixError};

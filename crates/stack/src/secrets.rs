@@ -14,6 +14,8 @@ pub(crate) struct Secrets {
     pub(crate) ports: [u8; 16],
     pub(crate) udp_ports: [u8; 16],
     pub(crate) pings: [u8; 16],
+    /// Of SYN cookies.
+    pub(crate) cookies: [u8; 16],
     table: [u8; 16],
     flow: [u8; 16],
     spread: [u8; 16],
@@ -24,7 +26,7 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// Keys from the operating system.
     pub(crate) fn from_system() -> io::Result<Self> {
-        let mut secrets = [[0; 16]; 8];
+        let mut secrets = [[0; 16]; 9];
         for key in &mut secrets {
             getrandom::fill(key).map_err(|error| {
                 io::Error::other(format!("the operating system's random source gave no keys: {error}"))
@@ -44,11 +46,12 @@ impl Secrets {
             }
             key
         };
-        Self::from_keys([0, 1, 2, 3, 4, 5, 6, 7].map(derive))
+        Self::from_keys([0, 1, 2, 3, 4, 5, 6, 7, 8].map(derive))
     }
 
-    fn from_keys([isn, ports, table, flow, spread, fragments, udp_ports, pings]: [[u8; 16]; 8]) -> Self {
-        Self { isn, ports, udp_ports, pings, table, flow, spread, fragments }
+    fn from_keys(keys: [[u8; 16]; 9]) -> Self {
+        let [isn, ports, table, flow, spread, fragments, udp_ports, pings, cookies] = keys;
+        Self { isn, ports, udp_ports, pings, cookies, table, flow, spread, fragments }
     }
 
     /// Where a connection lies in the demultiplexer's table.

@@ -302,7 +302,8 @@ impl TcpConfig {
         self
     }
 
-    /// Challenge ACKs that one connection sends in five seconds (RFC 5961 7). Default 10.
+    /// Challenge ACKs that one connection sends in five seconds at most (RFC 5961 7); how many it is, between half of them and
+    /// all, is drawn anew each time. Default 10.
     pub fn challenge_acks(&mut self, limit: u8) -> &mut Self {
         self.challenge_acks = limit;
         self

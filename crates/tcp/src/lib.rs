@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`Connection`] | one connection from its first SYN to the end of TIME-WAIT |
 //! | [`Listener`] | LISTEN: who may open, and how many may wait |
+//! | [`SynCookies`] | SYN-ACKs that nothing is kept for (RFC 4987) |
 //! | [`TimeWait`] | a connection in TIME-WAIT, reduced to a record |
 //! | [`IsnGenerator`], [`PortAllocator`] | initial sequence numbers (RFC 6528), ephemeral ports (RFC 6056) |
 //! | [`reset_for`] | the answer to a segment that belongs to nobody |
@@ -47,7 +48,7 @@ pub use ecn::{EcnMode, EcnPolicy};
 pub use event::Event;
 pub use info::{RecoveryState, TcpInfo, TcpStats};
 pub use isn::IsnGenerator;
-pub use listener::{Listener, SynAction, SynDrop};
+pub use listener::{Listener, SynAction, SynCookies, SynDrop, SynPolicy};
 pub use negotiate::SynRecord;
 pub use ports::{PortAllocator, PortWalk};
 pub use reset::reset_for;

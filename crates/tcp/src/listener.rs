@@ -1,9 +1,12 @@
 //! LISTEN: who may open a connection, and how many may wait (RFC 9293 3.10.7.2).
 
+mod cookie;
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
+
+pub use cookie::SynCookies;
 
 use netstack_wire::tcp::{TcpFlags, TcpHeader};
 
@@ -22,6 +25,15 @@ pub enum SynAction {
     Spawn(SynRecord),
     /// Keep the record until the application decides (a listener made by [`Listener::deferring`]).
     Incoming(SynRecord),
+    /// As [`Spawn`](Self::Spawn), in the place of the handshake that has been under way for the longest time: end that
+    /// one without a word ([`SynPolicy::RecycleOldest`]).
+    Recycle(SynRecord),
+    /// Answer with [`SynCookies::answer`], and keep nothing.
+    Cookie(SynRecord),
+    /// It may answer a cookie that was sent: ask [`SynCookies::check`]. If it does, take a place with
+    /// [`Listener::reserve_for_cookie`] and make a connection with
+    /// [`Connection::from_cookie`](crate::Connection::from_cookie); else it earns a reset ([`reset_for`]).
+    CheckCookie,
     /// Answer with this reset: the segment acknowledges something in LISTEN (S-LISTEN-2).
     Reset(TcpHeader),
     /// Nothing is sent.
@@ -40,6 +52,23 @@ pub enum SynDrop {
     BacklogFull,
 }
 
+/// What happens to a SYN while as many handshakes are under way as the listener allows (RFC 4987 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum SynPolicy {
+    /// It is answered with a cookie: a SYN-ACK that nothing is kept for, so that strangers who forge their addresses keep
+    /// nobody out. What a cookie cannot carry is off, see [`SynCookies`]; and if the last ACK of such a handshake is lost, the
+    /// connection opens with the peer's first data.
+    #[default]
+    CookiesWhenFull,
+    /// Every SYN is answered with a cookie, also while there is room.
+    AlwaysCookies,
+    /// It takes the place of the handshake that has been under way for the longest time.
+    RecycleOldest,
+    /// It is dropped, and its sender tries again.
+    DropNew,
+}
+
 /// The counts behind one listening socket: half-open handshakes, and connections that nobody has accepted yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Listener {
@@ -48,11 +77,14 @@ pub struct Listener {
     half_open: usize,
     queued: usize,
     deferring: bool,
+    policy: SynPolicy,
+    /// Until when an answer to a cookie may come.
+    cookies_until: Option<Instant>,
 }
 
 impl Listener {
-    /// A listener that lets `backlog` open connections wait for `accept` and `max_half_open` handshakes be in progress.
-    /// Each is at least 1.
+    /// A listener that lets `backlog` open connections wait for `accept` and `max_half_open` handshakes be in progress;
+    /// further SYNs are dropped. Each is at least 1.
     #[must_use]
     pub fn new(backlog: usize, max_half_open: usize) -> Self {
         Self {
@@ -61,7 +93,17 @@ impl Listener {
             half_open: 0,
             queued: 0,
             deferring: false,
+            policy: SynPolicy::DropNew,
+            cookies_until: None,
         }
+    }
+
+    /// The same listener with another answer to SYNs beyond `max_half_open`. One that defers drops them in any case: the
+    /// application has to see them first.
+    #[must_use]
+    pub fn with_policy(mut self, policy: SynPolicy) -> Self {
+        self.policy = policy;
+        self
     }
 
     /// The same listener, but each SYN waits for the application before it is answered.
@@ -73,7 +115,20 @@ impl Listener {
 
     /// Decides on a segment for this listener that belongs to no connection.
     pub fn handle_syn(&mut self, now: Instant, tuple: FourTuple, seg: &Segment) -> SynAction {
+        self.decide(now, tuple, seg, true)
+    }
+
+    /// As [`handle_syn`](Self::handle_syn), of a tuple that is in TIME-WAIT and gives way: never a cookie, as the initial
+    /// sequence number has to lie above those of the old connection.
+    pub fn handle_reopening_syn(&mut self, now: Instant, tuple: FourTuple, seg: &Segment) -> SynAction {
+        self.decide(now, tuple, seg, false)
+    }
+
+    fn decide(&mut self, now: Instant, tuple: FourTuple, seg: &Segment, may_cookie: bool) -> SynAction {
         if seg.has(TcpFlags::ACK) {
+            if self.cookies_until.is_some_and(|until| now < until) {
+                return SynAction::CheckCookie;
+            }
             // S-LISTEN-2; `reset_for` declines to answer a RST (S-LISTEN-1).
             return reset_for(seg).map_or(SynAction::Drop(SynDrop::NotASyn), SynAction::Reset);
         }
@@ -83,12 +138,29 @@ impl Listener {
         if self.queued >= self.backlog {
             return SynAction::Drop(SynDrop::BacklogFull);
         }
-        if self.half_open >= self.max_half_open {
-            return SynAction::Drop(SynDrop::TooManyHalfOpen);
-        }
-        self.half_open += 1;
         let record = SynRecord::from_segment(tuple, seg, now);
-        if self.deferring { SynAction::Incoming(record) } else { SynAction::Spawn(record) }
+        let full = self.half_open >= self.max_half_open;
+        // Twice as many while those that were told to end have not ended yet.
+        let recyclable = full && self.half_open < self.max_half_open.saturating_mul(2);
+        let policy = if self.deferring { SynPolicy::DropNew } else { self.policy };
+        match policy {
+            SynPolicy::CookiesWhenFull if full && may_cookie => self.cookie(now, record),
+            SynPolicy::AlwaysCookies if may_cookie => self.cookie(now, record),
+            SynPolicy::RecycleOldest if recyclable => {
+                self.half_open += 1;
+                SynAction::Recycle(record)
+            }
+            _ if full => SynAction::Drop(SynDrop::TooManyHalfOpen),
+            _ => {
+                self.half_open += 1;
+                if self.deferring { SynAction::Incoming(record) } else { SynAction::Spawn(record) }
+            }
+        }
+    }
+
+    fn cookie(&mut self, now: Instant, record: SynRecord) -> SynAction {
+        self.cookies_until = Some(now + SynCookies::LIFETIME);
+        SynAction::Cookie(record)
     }
 
     /// A handshake ended without becoming a connection.
@@ -100,11 +172,18 @@ impl Listener {
     /// is to be dropped, and the SYN-ACK's retransmission asks again.
     #[must_use]
     pub fn reserve(&mut self) -> bool {
-        let free = self.queued < self.backlog;
+        let free = self.reserve_for_cookie();
         if free {
             self.half_open_ended();
-            self.queued += 1;
         }
+        free
+    }
+
+    /// As [`reserve`](Self::reserve), for a handshake that nothing was kept of.
+    #[must_use]
+    pub fn reserve_for_cookie(&mut self) -> bool {
+        let free = self.queued < self.backlog;
+        self.queued += usize::from(free);
         free
     }
 

@@ -80,8 +80,13 @@ impl Negotiated {
             window_scaling: config.window_scaling,
             rcv_shift: if config.window_scaling { config.window_shift() } else { 0 },
             snd_shift: 0,
-            peer_mss: if tuple.is_ipv6() { 1220 } else { 536 },
+            peer_mss: Self::default_mss(tuple),
         }
+    }
+
+    /// The MSS of a peer that names none (MUST-15).
+    pub(crate) fn default_mss(tuple: &FourTuple) -> u16 {
+        if tuple.is_ipv6() { 1220 } else { 536 }
     }
 
     /// Keeps of our offer what the peer's SYN has too (R2018-1, R7323-1, R7323-7).

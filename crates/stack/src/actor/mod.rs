@@ -244,7 +244,8 @@ impl Actor {
     /// Carries out orders; true if the connection has to end without another word.
     fn take_orders(&mut self, now: Instant) -> bool {
         let orders = self.shared.take_orders();
-        if orders & order::STOP != 0 {
+        let recycled = orders & order::RECYCLE != 0 && self.listener.is_some();
+        if orders & order::STOP != 0 || recycled {
             return true;
         }
         if orders & order::REQUEST != 0 {

@@ -30,6 +30,8 @@ pub(crate) mod order {
     pub(crate) const REQUEST: u8 = 8;
     /// A listener is gone: abort if it is the connection's, unless the handshake is complete.
     pub(crate) const UNLISTEN: u8 = 16;
+    /// Another handshake needs the place: end without a word, unless this one is complete.
+    pub(crate) const RECYCLE: u8 = 32;
 }
 
 /// What `set_linger` asked for.

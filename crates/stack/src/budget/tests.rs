@@ -49,7 +49,7 @@ fn each_step_asks_for_more() {
     check(12, LEAST, 1 << 15, false, false, Some(Change::Pressed));
     check(14, LEAST, 1 << 15, false, false, None);
     check(15, 0, 1 << 15, false, false, Some(Change::Strained));
-    check(16, 0, 1 << 15, true, false, None);
+    check(16, 0, 1 << 15, true, false, Some(Change::Exhausted));
     check(32, 0, 1 << 15, true, true, None);
     check(8, (1 << 16) / 3, 1 << 15, false, false, None);
     // Again, though it was never half free.

@@ -96,3 +96,33 @@ fn shards_are_picked_by_a_secret() {
     assert_ne!((a.isn, a.ports), (b.isn, b.ports), "two stacks share no secret");
     assert_ne!(a.flow_hash(&tuple(1)), b.flow_hash(&tuple(1)));
 }
+
+/// Tuples that somebody chose to collide under another key lie here and there under ours.
+#[test]
+fn chosen_tuples_do_not_collide() {
+    let (known, ours) = (Secrets::from_seed(1), Secrets::from_seed(2));
+    let place = |secrets: &Secrets, tuple: &FourTuple| {
+        let hash = secrets.table_hash(tuple);
+        // The shard, and the place in a table of 64 entries.
+        ((hash >> 32) % 64, hash % 64)
+    };
+    let chosen: Vec<_> = (0..4_000_000_u32)
+        .map(|n| {
+            let host =
+                std::net::Ipv4Addr::from(u32::from(std::net::Ipv4Addr::new(198, 51, 100, 0)) + n / 60_000);
+            FourTuple::new(([192, 0, 2, 1], 7).into(), (host, 1024 + (n % 60_000) as u16).into())
+        })
+        .filter(|tuple| place(&known, tuple) == (5, 9))
+        .collect();
+    assert!(chosen.len() > 800, "{} collide under the known key", chosen.len());
+    let mut load = [[0_usize; 64]; 2];
+    for tuple in &chosen {
+        let (shard, entry) = place(&ours, tuple);
+        load[0][shard as usize] += 1;
+        load[1][entry as usize] += 1;
+    }
+    let mean = chosen.len() / 64;
+    for most in load.map(|load| load.into_iter().max().unwrap()) {
+        assert!(most < 3 * mean, "{most} of {} in one place", chosen.len());
+    }
+}

@@ -4,6 +4,7 @@
 //! the batch it wakes each connection once. After some batches it yields, so that actors and other tasks come to their
 //! turn.
 
+mod cookie;
 mod fragment;
 mod icmp;
 mod loopback;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use netstack_device::{Checksum, RxFrame};
-use netstack_tcp::{FourTuple, Segment, State, SynAction, TcpConfig, received_memory, reset_for};
+use netstack_tcp::{FourTuple, Segment, State, SynAction, SynRecord, received_memory, reset_for};
 use netstack_wire::SeqNum;
 use netstack_wire::ip::IpPacket;
 use netstack_wire::tcp::{self, TcpFlags, TcpHeader};
@@ -100,13 +100,16 @@ impl Packet<'_> {
         if self.inner.budget.is_exhausted() && is_opening(segment) {
             return counters.drop_budget_syn.bump();
         }
-        match listener.handle_syn(self.at, tuple, segment) {
-            SynAction::Spawn(syn) => {
-                let config = listener.config();
-                let refused = Arc::clone(&listener);
-                let origin = Origin::Passive { syn, listener, iss_above };
-                self.open(tuple, &config, origin, &refused);
+        match listener.handle_syn(self.at, tuple, segment, iss_above.is_some()) {
+            SynAction::Spawn(syn) => self.open(syn, listener, iss_above),
+            SynAction::Recycle(syn) => {
+                if listener.recycle_oldest() {
+                    counters.half_open_recycled.bump();
+                }
+                self.open(syn, listener, iss_above);
             }
+            SynAction::Cookie(syn) => self.answer_with_cookie(&syn, &listener),
+            SynAction::CheckCookie => self.check_cookie(tuple, segment, &listener),
             SynAction::Incoming(syn) => {
                 self.inner.defer(syn, self.interface, &listener, iss_above.is_some());
             }
@@ -119,17 +122,20 @@ impl Packet<'_> {
         }
     }
 
-    fn open(&mut self, tuple: FourTuple, config: &Arc<TcpConfig>, origin: Origin, listener: &ListenerShared) {
+    /// Makes a half-open connection of a SYN that `listener` took.
+    fn open(&mut self, syn: SynRecord, listener: Arc<ListenerShared>, iss_above: Option<SeqNum>) {
+        let config = listener.config();
+        let origin = Origin::Passive { syn, listener: Arc::clone(&listener), iss_above };
         // Answers leave by the interface that the SYN came in by.
-        match self.inner.spawn(tuple, self.interface, config, origin) {
+        match self.inner.spawn(syn.tuple, self.interface, &config, origin) {
             // It closed since it took the SYN, and may have missed this handshake.
             Some(shared) if listener.is_closed() => shared.order(order::UNLISTEN),
-            Some(_) => {}
+            Some(shared) => listener.half_open(&shared),
             None => listener.half_open_ended(),
         }
     }
 
-    fn send_reset(&mut self, tuple: FourTuple, header: Option<TcpHeader>) {
+    pub(super) fn send_reset(&mut self, tuple: FourTuple, header: Option<TcpHeader>) {
         if let Some(header) = header {
             debug_assert!(header.flags.contains(TcpFlags::RST));
             self.inner.counters.tx_resets.bump();
@@ -138,7 +144,7 @@ impl Packet<'_> {
     }
 
     /// Sends a segment without data that belongs to no actor.
-    fn send_header(&mut self, tuple: FourTuple, header: &TcpHeader) {
+    pub(super) fn send_header(&mut self, tuple: FourTuple, header: &TcpHeader) {
         self.inner.send_segment(self.interface, tuple, header, self.turn);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netstack_tcp::TcpConfig;
+use netstack_tcp::{SynPolicy, TcpConfig};
 
 use crate::actor::Linger;
 
@@ -20,6 +20,7 @@ use crate::actor::Linger;
 pub struct ListenConfig {
     pub(crate) backlog: usize,
     pub(crate) max_half_open: usize,
+    pub(crate) syn_policy: SynPolicy,
     pub(crate) reuse_port: bool,
     /// Whether it may be at an address and port that sockets hold which do not listen; only [`crate::TcpSocket`] asks not to.
     pub(crate) reuse_address: bool,
@@ -33,6 +34,7 @@ impl Default for ListenConfig {
         Self {
             backlog: 1024,
             max_half_open: 1024,
+            syn_policy: SynPolicy::default(),
             reuse_port: false,
             reuse_address: true,
             linger: Linger::Background,
@@ -59,9 +61,17 @@ impl ListenConfig {
     }
 
     /// Handshakes that may be under way, at least 1, with the SYNs that wait for the application's decision
-    /// ([`Incoming`](crate::Incoming)). Default 1024; further SYNs are dropped.
+    /// ([`Incoming`](crate::Incoming)). Default 1024; what happens to further SYNs is for [`syn_policy`](Self::syn_policy)
+    /// to say.
     pub fn max_half_open(&mut self, handshakes: usize) -> &mut Self {
         self.max_half_open = handshakes.max(1);
+        self
+    }
+
+    /// What becomes of a SYN while as many handshakes are under way as may be (RFC 4987). Default: a SYN cookie, so that a
+    /// flood of forged SYNs keeps nobody out. A [`TcpIncoming`](crate::TcpIncoming) drops such SYNs in any case.
+    pub fn syn_policy(&mut self, policy: SynPolicy) -> &mut Self {
+        self.syn_policy = policy;
         self
     }
 

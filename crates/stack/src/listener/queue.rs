@@ -4,15 +4,16 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use netstack_tcp::{FourTuple, Instant, Segment, SynAction, TcpConfig};
+use netstack_tcp::{FourTuple, Instant, Segment, State, SynAction, SynCookies, SynPolicy, TcpConfig};
+use tracing::warn;
 
 use super::undecided::{Ticket, Undecided};
 use super::{ListenConfig, Mode};
-use crate::actor::Linger;
+use crate::actor::{Linger, Shared, order};
 use crate::error::EndCause;
 use crate::lane::{Waiter, Waiters, lock};
 use crate::stack::Inner;
@@ -25,6 +26,10 @@ pub(super) struct Queue {
     pub(super) undecided: Undecided,
     waiters: Waiters,
     closed: Option<EndCause>,
+    /// Handshakes by age, where the oldest may have to make room; some have opened or ended.
+    half_open: VecDeque<Weak<Shared>>,
+    /// Until when the last cookie is good that somebody was told of.
+    cookies_told_until: Option<Instant>,
 }
 
 /// One listening socket, as ingress and actors see it.
@@ -37,12 +42,15 @@ pub(crate) struct ListenerShared {
     pub(super) reuse_address: bool,
     pub(super) reuse_port: bool,
     pub(super) decision_timeout: Duration,
+    policy: SynPolicy,
+    max_half_open: usize,
     pub(super) queue: Mutex<Queue>,
 }
 
 impl ListenerShared {
     pub(super) fn new(local: SocketAddr, config: &ListenConfig, tcp: Arc<TcpConfig>, mode: Mode) -> Self {
-        let counts = netstack_tcp::Listener::new(config.backlog, config.max_half_open);
+        let counts =
+            netstack_tcp::Listener::new(config.backlog, config.max_half_open).with_policy(config.syn_policy);
         Self {
             local,
             mode,
@@ -51,12 +59,16 @@ impl ListenerShared {
             reuse_address: config.reuse_address,
             reuse_port: config.reuse_port,
             decision_timeout: config.decision_timeout,
+            policy: config.syn_policy,
+            max_half_open: config.max_half_open,
             queue: Mutex::new(Queue {
                 counts: if mode == Mode::Deferred { counts.deferring() } else { counts },
                 ready: VecDeque::new(),
                 undecided: Undecided::default(),
                 waiters: Waiters::default(),
                 closed: None,
+                half_open: VecDeque::new(),
+                cookies_told_until: None,
             }),
         }
     }
@@ -71,9 +83,64 @@ impl ListenerShared {
         change(Arc::make_mut(&mut lock(&self.config)));
     }
 
-    /// Decides on a segment that belongs to no connection.
-    pub(crate) fn handle_syn(&self, at: Instant, tuple: FourTuple, segment: &Segment) -> SynAction {
-        lock(&self.queue).counts.handle_syn(at, tuple, segment)
+    /// Decides on a segment that belongs to no connection; its tuple may be one in TIME-WAIT that it `reopens`.
+    pub(crate) fn handle_syn(
+        &self,
+        at: Instant,
+        tuple: FourTuple,
+        segment: &Segment,
+        reopens: bool,
+    ) -> SynAction {
+        let counts = &mut lock(&self.queue).counts;
+        if reopens {
+            counts.handle_reopening_syn(at, tuple, segment)
+        } else {
+            counts.handle_syn(at, tuple, segment)
+        }
+    }
+
+    /// A handshake is under way, which may have to make room for another.
+    pub(crate) fn half_open(&self, shared: &Arc<Shared>) {
+        if self.policy != SynPolicy::RecycleOldest {
+            return;
+        }
+        let mut queue = lock(&self.queue);
+        if queue.half_open.len() >= self.max_half_open.saturating_mul(4) {
+            // Most of them have opened or ended since.
+            queue.half_open.retain(is_half_open);
+        }
+        queue.half_open.push_back(Arc::downgrade(shared));
+    }
+
+    /// Ends the handshake that has been under way for the longest time. False if there is none that has not been told yet.
+    pub(crate) fn recycle_oldest(&self) -> bool {
+        loop {
+            // It may be the last reference, which is dropped outside the lock.
+            let Some(oldest) = lock(&self.queue).half_open.pop_front() else { return false };
+            if let Some(shared) = oldest.upgrade().filter(|_| is_half_open(&oldest)) {
+                shared.order(order::RECYCLE);
+                return true;
+            }
+        }
+    }
+
+    /// Cookies are being sent; said once for as long as they are.
+    pub(crate) fn tell_of_cookies(&self, now: Instant) {
+        let until = now + SynCookies::LIFETIME;
+        let before = lock(&self.queue).cookies_told_until.replace(until);
+        if before.is_none_or(|before| before <= now) && self.policy == SynPolicy::CookiesWhenFull {
+            warn!(local = %self.local, "as many handshakes are under way as may be: SYN cookies are sent");
+        }
+    }
+
+    /// Takes a place in the accept queue for a handshake that nothing was kept of.
+    pub(crate) fn reserve_for_cookie(&self) -> bool {
+        lock(&self.queue).counts.reserve_for_cookie()
+    }
+
+    /// Gives a place in the accept queue back.
+    pub(crate) fn dequeued(&self) {
+        lock(&self.queue).counts.dequeued();
     }
 
     /// A handshake ended without becoming a connection, or became one past the accept queue.
@@ -173,6 +240,10 @@ impl ListenerShared {
         }
         waiters.wake();
     }
+}
+
+fn is_half_open(connection: &Weak<Shared>) -> bool {
+    connection.upgrade().is_some_and(|shared| shared.state() == State::SynReceived)
 }
 
 impl fmt::Debug for ListenerShared {

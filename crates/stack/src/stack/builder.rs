@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use netstack_device::Device;
-use netstack_tcp::{IsnGenerator, PortAllocator, TcpConfig};
+use netstack_tcp::{IsnGenerator, PortAllocator, SynCookies, TcpConfig};
 use tokio::runtime::Handle;
 
 use super::counters::Counters;
@@ -331,6 +331,7 @@ impl StackBuilder {
             clock,
             secrets,
             isn: IsnGenerator::new(secrets.isn),
+            cookies: SynCookies::new(secrets.cookies),
             ports: Mutex::new(PortAllocator::new(secrets.ports, self.ephemeral_ports)),
             routes: Routes::new(routes),
             interfaces: Interfaces::new(interfaces, loopback),

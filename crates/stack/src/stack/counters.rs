@@ -108,6 +108,14 @@ counters! {
     time_wait_entered,
     /// TIME-WAIT records given up early because there were too many.
     time_wait_evicted,
+    /// SYNs answered with a cookie, for which nothing is kept (RFC 4987).
+    syn_cookies_sent,
+    /// Connections made of a cookie that came back.
+    syn_cookies_accepted,
+    /// ACKs that came while cookies were out and brought none back: forged, or too late. Answered with a reset.
+    syn_cookies_bad,
+    /// Handshakes given up to make room for a newer one.
+    half_open_recycled,
     /// Handshakes whose last ACK was dropped because the accept queue was full.
     accept_queue_full,
     /// SYNs rejected because the application did not decide on them in time.
@@ -117,6 +125,8 @@ counters! {
     budget_pressure,
     /// Connections that gave up what had come out of order because the stack's buffers had nearly used up their budget.
     budget_out_of_order,
+    /// Times that the stack's buffers had used up their budget, so that new connections were refused (`drop_budget_syn`).
+    budget_exhausted,
     /// Packets or segments that end within a header.
     drop_truncated,
     /// Neither IPv4 nor IPv6.

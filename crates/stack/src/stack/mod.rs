@@ -15,7 +15,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use netstack_device::DeviceCounters;
-use netstack_tcp::{Connection, FourTuple, IsnGenerator, Opening, PortAllocator, SynRecord, TcpConfig};
+use netstack_tcp::{
+    Connection, FourTuple, Instant, IsnGenerator, Opening, PortAllocator, Segment, SynCookies, SynRecord,
+    TcpConfig,
+};
 use netstack_wire::SeqNum;
 use tokio::runtime::Handle;
 use tracing::{Instrument, info, warn};
@@ -55,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) secrets: Secrets,
     pub(crate) isn: IsnGenerator,
+    pub(crate) cookies: SynCookies,
     pub(crate) ports: Mutex<PortAllocator>,
     pub(crate) routes: Routes,
     interfaces: Interfaces,
@@ -84,6 +88,15 @@ pub(crate) enum Origin {
     Passive { syn: SynRecord, listener: Arc<ListenerShared>, iss_above: Option<SeqNum> },
     /// The SYN of this number, which the application has accepted.
     Deferred { id: u64 },
+    /// An ACK that brought a cookie back, and the SYN that it was sent for.
+    Cookie { syn: SynRecord, ack: Segment },
+}
+
+/// What a connection is made of.
+enum Start {
+    Connect,
+    Accept(SynRecord, Option<SeqNum>),
+    Cookie(SynRecord, Segment),
 }
 
 impl Inner {
@@ -117,48 +130,37 @@ impl Inner {
     ) -> Option<Arc<Shared>> {
         let entered = self.enter()?;
         let shared = Arc::new(Shared::new(self, tuple, interface, config));
-        let (syn, listener) = match origin {
+        let (start, listener) = match origin {
             Origin::Active => {
                 if !self.table.insert(&shared, false) {
                     return None;
                 }
-                (None, None)
+                (Start::Connect, None)
             }
             Origin::Passive { syn, listener, iss_above } => {
                 if !self.table.insert(&shared, iss_above.is_some()) {
                     return None;
                 }
-                (Some((syn, iss_above)), Some(listener))
+                (Start::Accept(syn, iss_above), Some(listener))
             }
             Origin::Deferred { id } => {
                 let pending = self.table.promote(&shared, id)?;
                 pending.decided();
-                (Some((pending.syn, pending.iss_above())), None)
+                (Start::Accept(pending.syn, pending.iss_above()), None)
+            }
+            Origin::Cookie { syn, ack } => {
+                if !self.table.insert(&shared, false) {
+                    return None;
+                }
+                (Start::Cookie(syn, ack), None)
             }
         };
         // From here on the actor counts itself out.
         std::mem::forget(entered);
         // Who was called answers by where the call came from.
-        let pinned = syn.is_some();
+        let pinned = !matches!(start, Start::Connect);
         let now = self.clock.now();
-        let mut opening = Opening {
-            tuple,
-            iss: self.isn.isn(now, &tuple),
-            ts_offset: self.isn.ts_offset(&tuple),
-            mtu: self.interface(interface).mtu().min(usize::from(u16::MAX)) as u16,
-        };
-        let mut connection = match syn {
-            None => Connection::connect(now, opening, Arc::clone(config)),
-            Some((syn, iss_above)) => {
-                if let Some(above) = iss_above
-                    && !opening.iss.after(above)
-                {
-                    // RFC 6191 2: far enough that nothing of the old connection fits.
-                    opening.iss = above + 64_000;
-                }
-                Connection::accept(now, &syn, opening, Arc::clone(config))
-            }
-        };
+        let mut connection = self.begin(now, tuple, interface, config, start);
         if let Some(mtu) = self.path_mtu.known(tuple.remote().ip()) {
             connection.set_path_mtu(now, mtu);
         }
@@ -176,6 +178,44 @@ impl Inner {
             shared.order(order::STOP);
         }
         Some(shared)
+    }
+
+    /// What a new connection of `tuple` needs.
+    pub(crate) fn opening(&self, now: Instant, tuple: FourTuple, interface: usize) -> Opening {
+        Opening {
+            tuple,
+            iss: self.isn.isn(now, &tuple),
+            ts_offset: self.isn.ts_offset(&tuple),
+            mtu: self.interface(interface).mtu().min(usize::from(u16::MAX)) as u16,
+        }
+    }
+
+    fn begin(
+        &self,
+        now: Instant,
+        tuple: FourTuple,
+        interface: usize,
+        config: &Arc<TcpConfig>,
+        start: Start,
+    ) -> Connection {
+        let mut opening = self.opening(now, tuple, interface);
+        let config = Arc::clone(config);
+        match start {
+            Start::Connect => Connection::connect(now, opening, config),
+            Start::Accept(syn, iss_above) => {
+                if let Some(above) = iss_above
+                    && !opening.iss.after(above)
+                {
+                    // RFC 6191 2: far enough that nothing of the old connection fits.
+                    opening.iss = above + 64_000;
+                }
+                Connection::accept(now, &syn, opening, config)
+            }
+            Start::Cookie(syn, ack) => {
+                opening.iss = ack.header.ack - 1;
+                Connection::from_cookie(now, &syn, &ack, opening, config)
+            }
+        }
     }
 
     /// Ends what there is, each connection by `order`, and lets nothing new begin.
@@ -213,6 +253,10 @@ impl Inner {
                 for shared in self.table.actors_with_gap() {
                     shared.notify();
                 }
+            }
+            Change::Exhausted => {
+                self.counters.budget_exhausted.bump();
+                warn!(used, "the stack's buffers are full: new connections are refused");
             }
             Change::Relieved => info!(used, "the stack's buffers are less than half full again"),
         }

@@ -261,7 +261,9 @@ impl Connection {
 
     /// An ACK that makes a real peer show itself, by this connection's own allowance (RFC 5961 7).
     pub(super) fn challenge(&mut self, now: Instant) {
-        self.rcv.ack.take_challenge(now, self.config.challenge_acks);
+        // Numbers that nobody but the peer knows.
+        let secret = u64::from(self.ts_offset) << 32 | u64::from(self.snd.iss.0);
+        self.rcv.ack.take_challenge(now, self.config.challenge_acks, secret);
     }
 
     /// Sixth: URG (S-URG-1, MUST-31, MUST-62).

@@ -3,7 +3,7 @@
 use core::ops::ControlFlow;
 use std::sync::Arc;
 
-use netstack_wire::tcp::TcpFlags;
+use netstack_wire::tcp::{TcpFlags, TcpHeader};
 
 use super::{Connection, Opening};
 use crate::config::TcpConfig;
@@ -33,6 +33,30 @@ impl Connection {
         connection.take_syn(now, syn);
         connection.ecn.take_syn(connection.config.ecn, true, syn);
         connection
+    }
+
+    /// The connection of which a SYN cookie is the other half: in ESTABLISHED, without ever having been in memory before.
+    /// `syn` is what [`SynCookies::check`](crate::SynCookies::check) gave for `seg`, the segment that acknowledges the cookie;
+    /// that is the first to hand to [`handle_segment`](Self::handle_segment). `opening.iss` is the cookie.
+    #[must_use]
+    pub fn from_cookie(
+        now: Instant,
+        syn: &SynRecord,
+        seg: &Segment,
+        opening: Opening,
+        config: Arc<TcpConfig>,
+    ) -> Self {
+        let mut connection = Self::accept(now, syn, opening, config);
+        // The books of the SYN-ACK that left; nobody knows when, so that it is no sample of the round trip.
+        connection.transmit_syn(now);
+        connection.syns_sent = u8::MAX;
+        connection.establish(now, seg);
+        connection
+    }
+
+    /// The SYN-ACK that this connection answers with, and nothing more of it.
+    pub(crate) fn syn_ack(mut self, now: Instant) -> TcpHeader {
+        self.transmit_syn(now).header
     }
 
     /// The peer's SYN is here: takes its sequence number, options and window.

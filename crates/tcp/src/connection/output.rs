@@ -47,7 +47,7 @@ impl Connection {
 
     // ---- SYN ----
 
-    fn transmit_syn(&mut self, now: Instant) -> Transmit {
+    pub(super) fn transmit_syn(&mut self, now: Instant) -> Transmit {
         self.syn_due = false;
         self.syns_sent = self.syns_sent.saturating_add(1);
         if self.syns_sent == 1 {

@@ -1,8 +1,10 @@
 //! What a listener does with a segment, and its counts.
 
+use core::time::Duration;
+
 use netstack_wire::tcp::TcpFlags;
 
-use super::{Listener, SynAction, SynDrop};
+use super::{Listener, SynAction, SynCookies, SynDrop, SynPolicy};
 use crate::segment::Segment;
 use crate::testing::{Line, Script};
 use crate::time::Instant;
@@ -116,4 +118,82 @@ fn counts_never_fall_below_nothing_and_limits_are_at_least_one() {
     assert_eq!((listener.half_open(), listener.queued()), (0, 0));
     assert!(matches!(handle(&mut listener, SYN), SynAction::Spawn(_)));
     assert!(listener.reserve());
+}
+
+fn with_policy(policy: SynPolicy) -> Listener {
+    Listener::new(100, 3).with_policy(policy)
+}
+
+#[test]
+fn a_full_table_answers_as_configured() {
+    // req: R4987-2
+    for (policy, first) in [
+        (SynPolicy::DropNew, true),
+        (SynPolicy::RecycleOldest, true),
+        (SynPolicy::CookiesWhenFull, true),
+        (SynPolicy::AlwaysCookies, false),
+    ] {
+        let mut listener = with_policy(policy);
+        for _ in 0..3 {
+            let action = handle(&mut listener, SYN);
+            assert_eq!(matches!(action, SynAction::Spawn(_)), first, "{policy:?}");
+        }
+        let action = handle(&mut listener, SYN);
+        let expected = match policy {
+            SynPolicy::DropNew => action == SynAction::Drop(SynDrop::TooManyHalfOpen),
+            SynPolicy::RecycleOldest => matches!(action, SynAction::Recycle(_)),
+            _ => matches!(action, SynAction::Cookie(_)),
+        };
+        assert!(expected, "{policy:?}: {action:?}");
+        let held = match policy {
+            SynPolicy::AlwaysCookies => 0,
+            SynPolicy::RecycleOldest => 4,
+            _ => 3,
+        };
+        assert_eq!(listener.half_open(), held, "{policy:?}");
+    }
+}
+
+/// What was told to end and has not yet counts; past twice the limit nothing more is taken.
+#[test]
+fn recycling_is_bounded_too() {
+    // req: R4987-1, R4987-2
+    let mut listener = with_policy(SynPolicy::RecycleOldest);
+    let taken = (0..1_000).filter(|_| !matches!(handle(&mut listener, SYN), SynAction::Drop(_))).count();
+    assert_eq!((taken, listener.half_open()), (6, 6));
+}
+
+#[test]
+fn answers_to_cookies_are_looked_at_while_some_may_come() {
+    // req: R4987-4, S-LISTEN-2
+    let mut listener = with_policy(SynPolicy::AlwaysCookies);
+    let ack = segment(". 1:1(0) ack 77");
+    let mut at = |now| listener.handle_syn(now, Script::tuple(), &ack);
+    assert!(matches!(at(NOW), SynAction::Reset(_)), "none was sent");
+    assert!(matches!(handle(&mut listener, SYN), SynAction::Cookie(_)));
+    let mut at = |now| listener.handle_syn(now, Script::tuple(), &ack);
+    assert_eq!(at(NOW), SynAction::CheckCookie);
+    assert_eq!(at(NOW + (SynCookies::LIFETIME - Duration::from_nanos(1))), SynAction::CheckCookie);
+    assert!(matches!(at(NOW + SynCookies::LIFETIME), SynAction::Reset(_)));
+    // A place in the accept queue costs none of the half-open ones.
+    assert!(listener.reserve_for_cookie());
+    assert_eq!((listener.half_open(), listener.queued()), (0, 1));
+}
+
+#[test]
+fn no_cookie_for_a_tuple_in_time_wait_nor_from_a_listener_that_defers() {
+    // req: R4987-2, MUST-13
+    let mut listener = with_policy(SynPolicy::AlwaysCookies);
+    let reopen = |listener: &mut Listener| listener.handle_reopening_syn(NOW, Script::tuple(), &segment(SYN));
+    for _ in 0..3 {
+        assert!(matches!(reopen(&mut listener), SynAction::Spawn(_)));
+    }
+    assert_eq!(reopen(&mut listener), SynAction::Drop(SynDrop::TooManyHalfOpen));
+    for policy in [SynPolicy::AlwaysCookies, SynPolicy::CookiesWhenFull, SynPolicy::RecycleOldest] {
+        let mut listener = with_policy(policy).deferring();
+        for _ in 0..3 {
+            assert!(matches!(handle(&mut listener, SYN), SynAction::Incoming(_)));
+        }
+        assert_eq!(handle(&mut listener, SYN), SynAction::Drop(SynDrop::TooManyHalfOpen));
+    }
 }

@@ -111,13 +111,18 @@ impl AckPolicy {
         self.octets = 0;
     }
 
-    /// Whether one more challenge ACK may be sent now, by this connection's own count (R5961-6, R5961-7).
-    pub(crate) fn take_challenge(&mut self, now: Instant, limit: u8) -> bool {
+    /// Whether one more challenge ACK may be sent now, by this connection's own count (R5961-6, R5961-7). Each period has an
+    /// allowance of its own between half of `limit` and all of it, which follows from `secret`: who counts the challenges that
+    /// he has caused learns nothing of those that others have.
+    pub(crate) fn take_challenge(&mut self, now: Instant, limit: u8, secret: u64) -> bool {
         if now - self.period_start >= CHALLENGE_PERIOD {
             self.period_start = now;
             self.challenges = 0;
         }
-        let allowed = self.challenges < limit;
+        let drawn = (secret ^ self.period_start.as_nanos()).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        // At most half of the limit.
+        let allowance = limit - (drawn % (u64::from(limit / 2) + 1)) as u8;
+        let allowed = self.challenges < allowance;
         if allowed {
             self.challenges += 1;
             self.owe_one();

@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use crate::segment::{LARGE, received_memory};
 
-/// What a held piece costs beside its octets; keeps tiny pieces from holding more memory than they bring.
-const PIECE_OVERHEAD: usize = 96;
+/// What a held piece costs beside its octets, in three allocations where it is a run of its own: its handle and its place among
+/// the runs, with what an allocator adds. A peer that sends an octet at a time holds what it is charged.
+const PIECE_OVERHEAD: usize = 160;
 
 /// Payload shorter than this is copied when it is kept.
 const COPY_BELOW: usize = 2048;
@@ -142,20 +143,22 @@ impl Assembler {
         if follower.is_some() {
             self.forget(end);
         }
-        let mut tail = VecDeque::new();
-        if let Some(run) = follower {
+        let tail = follower.map(|run| {
             end = run.end;
-            tail = run.pieces;
-        }
+            run.pieces
+        });
         match self.runs.range_mut(..at).next_back() {
             Some((_, before)) if before.end == at => {
                 before.pieces.push_back(piece);
-                before.pieces = joined(mem::take(&mut before.pieces), tail);
+                if let Some(tail) = tail {
+                    before.pieces = joined(mem::take(&mut before.pieces), tail);
+                }
                 before.end = end;
             }
             _ => {
-                tail.push_front(piece);
-                self.runs.insert(at, Run { end, pieces: tail });
+                let mut pieces = tail.unwrap_or_else(|| VecDeque::with_capacity(1));
+                pieces.push_front(piece);
+                self.runs.insert(at, Run { end, pieces });
             }
         }
     }
