@@ -193,19 +193,19 @@ async fn streams_dropped_half_used() {
     }
 }
 
-/// Polls a future so many times, and drops it then if it is not ready.
+/// Polls a future so many times, and drops it then, or when nothing has woken it for a second.
 async fn cancelled_after<F: Future>(polls: u32, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
-    poll_fn(|cx| {
+    let polling = poll_fn(|cx| {
         left -= 1;
         match future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending if left == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
-    })
-    .await
+    });
+    timeout(Duration::from_secs(1), polling).await.ok().flatten()
 }
 
 /// Each call of a connection's life is given up after each number of polls: none takes anything with it, and who goes on after

@@ -102,7 +102,7 @@ impl Ground {
         let mut answers = 0;
         for n in 0..PACKETS {
             self.raw.send_packet(&kind(n));
-            if n % 250 == 249 {
+            if n % 50 == 49 {
                 while let Some(packet) = self.raw.packet_within(TICK).await {
                     answers += u64::from(ip::parse(&packet).unwrap().dst != addr(CLIENT, 5).ip());
                 }
@@ -193,8 +193,9 @@ fn segments_with_the_clients_name() {
             segment(CLIENT.parse().unwrap(), server(), &header, payload)
         });
         assert!(toll.memory <= MEMORY, "{} bytes", toll.memory);
-        // Some ten challenges, and what the client itself is told.
-        assert!(toll.counters.tx_segments < 200, "{flags}: {} segments", toll.counters.tx_segments);
+        // Some ten challenges, and what the client itself is told. A FIN may be one that was lost the answer to.
+        let answered = if flags.contains(FIN) { u64::from(PACKETS) } else { 0 };
+        assert!(toll.counters.tx_segments < answered + 200, "{flags}: {}", toll.counters.tx_segments);
     }
 }
 

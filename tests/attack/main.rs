@@ -12,5 +12,6 @@ mod faults;
 mod floods;
 mod limits;
 mod meter;
+mod pressure;
 mod scene;
 mod syn_flood;

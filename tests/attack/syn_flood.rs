@@ -288,6 +288,7 @@ fn a_million_forged_syns() {
     let (ours, theirs) = device::memory::pair(caps.clone(), caps);
     let stack = builder(attacked, 1).device(ours).address("203.0.113.1/24".parse().unwrap()).build().unwrap();
     let honest = Stack::builder().device(theirs).address("203.0.113.2/24".parse().unwrap()).build().unwrap();
+    let tasks = alive();
     drop(entered);
     let before = resident();
     let ((), memory) = measured(&runtime, a_million_syns(&stack, &mut raw, &honest));
@@ -303,10 +304,9 @@ fn a_million_forged_syns() {
     let counters = stack.counters();
     assert!(counters.syn_cookies_sent > u64::from(SYNS) / 2, "{counters:?}");
     runtime.block_on(async {
-        drop(honest);
-        let tasks = 2 + 1;
         tokio::time::sleep(Duration::from_secs(200)).await;
         drain(&mut raw).await;
         assert_clean(&stack, tasks).await;
+        assert_clean(&honest, tasks).await;
     });
 }

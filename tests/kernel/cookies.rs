@@ -31,7 +31,7 @@ pub(crate) async fn with_timestamps(world: Arc<World>) -> CaseResult {
 // req: R4987-5
 pub(crate) async fn without_timestamps(world: Arc<World>) -> CaseResult {
     // Of this namespace alone.
-    tokio::fs::write("/proc/sys/net/ipv4/tcp_timestamps", "0").await?;
+    std::fs::write("/proc/sys/net/ipv4/tcp_timestamps", "0")?;
     serve_under_flood(&world, false).await
 }
 

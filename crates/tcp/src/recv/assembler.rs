@@ -9,7 +9,7 @@ use crate::segment::{LARGE, received_memory};
 
 /// What a held piece costs beside its octets, in three allocations where it is a run of its own: its handle and its place among
 /// the runs, with what an allocator adds. A peer that sends an octet at a time holds what it is charged.
-const PIECE_OVERHEAD: usize = 160;
+const PIECE_OVERHEAD: usize = 128;
 
 /// Payload shorter than this is copied when it is kept.
 const COPY_BELOW: usize = 2048;
