@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod blind;
+#[allow(dead_code, reason = "it serves the tests of the stack as well")]
 #[path = "../../crates/stack/tests/common/mod.rs"]
 mod common;
 mod exhaustion;
