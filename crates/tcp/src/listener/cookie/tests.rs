@@ -97,7 +97,7 @@ fn exchange(a: &mut Connection, b: &mut Connection, octets: u32) {
     b.write(data.clone()).unwrap();
     let mut read = [Vec::new(), Vec::new()];
     for _ in 0..1_000 {
-        now = now + Duration::from_millis(1);
+        now += Duration::from_millis(1);
         for connection in [&mut *a, &mut *b] {
             if connection.poll_timeout().is_some_and(|at| at <= now) {
                 connection.handle_timeout(now);
