@@ -224,7 +224,7 @@ async fn challenges_of_one_connection_leave_the_other_its_own() {
             answers += 1;
         }
     }
-    assert!((1..100).contains(&answers), "{answers} of 100");
+    assert!((5..=10).contains(&answers), "{answers} of 100");
     let mut of_b = 0;
     for _ in 0..100 {
         noise(&mut raw, b);
@@ -233,7 +233,7 @@ async fn challenges_of_one_connection_leave_the_other_its_own() {
             of_b += 1;
         }
     }
-    assert_eq!(of_b, answers, "as many as if there were no other");
+    assert!((5..=10).contains(&of_b), "{of_b}: an allowance of its own, whatever the other has spent");
     for ((port, seq, ack), stream) in peers.into_iter().zip(&mut streams) {
         raw.local.set_port(port);
         (raw.seq, raw.ack) = (seq, ack);
