@@ -25,7 +25,7 @@ const KEPT: i64 = 256 << 10;
 pub(crate) const MSS: usize = 1460;
 
 /// The shift of the windows that the peers announce.
-pub(crate) const SCALE: u8 = 7;
+const SCALE: u8 = 7;
 
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ pub(crate) struct Scene {
     pub(crate) stack: Stack,
     pub(crate) raw: Raw,
     pub(crate) foes: Vec<Foe>,
-    _listener: TcpListener,
+    listener: TcpListener,
     tasks: usize,
 }
 
@@ -63,7 +63,7 @@ impl Scene {
         let stack = builder(device, 1).buffer_budget(BUDGET).listen_config(listen).build().unwrap();
         let listener = TcpListener::bind(&stack, addr(SERVER, PORT)).await.unwrap();
         let tasks = alive();
-        let mut scene = Self { stack, raw, foes: Vec::new(), _listener: listener, tasks };
+        let mut scene = Self { stack, raw, foes: Vec::new(), listener, tasks };
         for port in 1..=count {
             scene.meet(port).await;
         }
@@ -85,7 +85,7 @@ impl Scene {
         let answer = raw.recv_within(TICK).await.expect("a SYN-ACK");
         (raw.seq, raw.ack) = (raw.seq + 1, answer.header.seq + 1);
         raw.send(ACK, b"");
-        let (stream, _) = self._listener.accept().await.unwrap();
+        let (stream, _) = self.listener.accept().await.unwrap();
         let (seq, ack) = (raw.seq, raw.ack);
         self.foes.push(Foe { port, seq, ack, window: 0xffff, stream: Some(stream) });
     }

@@ -241,7 +241,7 @@ async fn a_million_syns(stack: &Stack, raw: &mut Raw, honest: &Stack) {
             continue;
         }
         let start = tokio::time::Instant::now();
-        let stream = TcpStream::connect(honest, addr(SERVER, PORT)).await.unwrap();
+        let mut stream = TcpStream::connect(honest, addr(SERVER, PORT)).await.unwrap();
         assert!(
             start.elapsed() < Duration::from_secs(2),
             "one SYN sent again at most: {:?}",
@@ -251,7 +251,6 @@ async fn a_million_syns(stack: &Stack, raw: &mut Raw, honest: &Stack) {
         accepted.write_all(b"welcome").await.unwrap();
         drop(accepted);
         let mut text = String::new();
-        let mut stream = stream;
         stream.read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "welcome");
     }
