@@ -1,6 +1,8 @@
 //! Holds the tests against `docs/requirements.md`: each row that is claimed or declined has a test that cites it, and each
 //! citation names such a row. A citation is a comment line of the form `// req: MUST-16, S-SEQ-1` in a file of tests.
 
+mod conformance;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
@@ -168,6 +170,26 @@ fn each_claim_has_a_test_and_each_citation_a_row() {
         cited.values().map(Vec::len).sum::<usize>()
     );
     assert!(report.is_empty(), "docs/requirements.md and the tests disagree\n{report}");
+}
+
+/// `docs/conformance.md` is made by `NETSTACK_WRITE=1 cargo test -p netstack-tests --test requirements`.
+#[test]
+fn the_page_of_conformance_says_what_is_so() {
+    let root = workspace();
+    let text = fs::read_to_string(root.join("docs/requirements.md")).expect("docs/requirements.md is there");
+    let (cited, _) = all_citations(&root);
+    let page = root.join("docs/conformance.md");
+    if std::env::var_os("NETSTACK_WRITE").is_some() {
+        fs::write(&page, conformance::page(&text, &cited)).expect("docs/conformance.md can be written");
+    }
+    let page = fs::read_to_string(page).expect("docs/conformance.md is there");
+    let stale = conformance::stale(&page, &text, &cited);
+    assert!(
+        stale.is_empty(),
+        "docs/conformance.md is out of date; make it again by\n  NETSTACK_WRITE=1 cargo test -p netstack-tests --test \
+         requirements\n{}",
+        list("rows", &stale)
+    );
 }
 
 #[test]
