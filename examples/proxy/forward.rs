@@ -17,6 +17,9 @@ const BUFFER: usize = 64 * 1024;
 /// No datagram is larger.
 const DATAGRAM: usize = 65_535;
 
+/// Datagrams of one direction before it is the other's turn.
+const BURST: usize = 64;
+
 /// How the host's sockets are made.
 #[derive(Debug, Default)]
 pub(crate) struct Dial {
@@ -97,14 +100,51 @@ async fn udp(sessions: UdpSessions, dial: Arc<Dial>) {
     }
 }
 
-/// Carries datagrams both ways until the session has been idle for its time limit, or nobody is there.
+/// Passes on what is there, for a turn. The buffer is there only while something passes: a thousand idle sessions hold none.
+macro_rules! pass_on {
+    ($from:expr, $to:expr) => {
+        let mut buf = Vec::with_capacity(DATAGRAM);
+        for _ in 0..BURST {
+            buf.clear();
+            if !unless_refused($from.try_recv_buf(&mut buf))? {
+                break;
+            }
+            if !unless_refused($to.send(&buf).await)? {
+                // That was about an earlier datagram: this one has not left.
+                unless_refused($to.send(&buf).await)?;
+            }
+        }
+    };
+}
+
+/// Carries datagrams both ways until the session has been idle for its time limit. That a port is closed ends nothing: it may
+/// be open for the next datagram, which then has to come from the same port as the ones before.
 async fn exchange(session: &UdpSession, dial: &Dial) -> io::Result<()> {
     let upstream = dial.udp(session.local_addr()).await?;
-    let (mut there, mut back) = (vec![0; DATAGRAM], vec![0; DATAGRAM]);
+    let client = session.socket();
     loop {
         tokio::select! {
-            len = session.recv(&mut there) => upstream.send(&there[..len?]).await?,
-            len = upstream.recv(&mut back) => session.send(&back[..len?]).await?,
-        };
+            ready = client.readable() => {
+                ready?;
+                pass_on!(client, upstream);
+            }
+            ready = upstream.readable() => {
+                ready?;
+                pass_on!(upstream, client);
+            }
+        }
+    }
+}
+
+/// Whether a datagram passed: not if there was none, or if an earlier one was refused, which is told only once.
+fn unless_refused(passed: io::Result<usize>) -> io::Result<bool> {
+    match passed {
+        Ok(_) => Ok(true),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
     }
 }
