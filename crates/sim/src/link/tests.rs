@@ -286,3 +286,45 @@ fn a_stalled_line_sends_nothing_for_its_time_and_goes_on_at_its_rate() {
     assert_eq!(link.waiting(at(511 * MS)), (0, 0));
     assert_eq!(arrival(&mut link, 600 * MS, 1_000), 601 * MS);
 }
+
+#[test]
+fn corruption_hits_its_share_and_counts_as_loss_where_packets_are_lengths() {
+    let mut link = link(|c| {
+        c.corrupt(0.03);
+    });
+    let lost = fates(&mut link).iter().filter(|fate| **fate == Fate::Lost).count() as u64;
+    assert_share(lost, PACKETS, 0.03);
+    assert_eq!((link.stats().corrupted, link.stats().lost), (lost, 0));
+}
+
+#[test]
+fn a_link_changes_and_keeps_what_it_has_taken() {
+    let mut link = link(|c| {
+        // 1,000 bytes take 1 ms.
+        c.rate(8_000_000).queue(QueueLimit::Packets(2));
+    });
+    for n in 1..=3 {
+        assert_eq!(arrival(&mut link, 0, 1_000), n * MS);
+    }
+    assert_eq!(link.send(at(0), 1_000), Fate::QueueFull);
+    let mut faster = LinkConfig::new();
+    faster.rate(80_000_000).queue(QueueLimit::Packets(3)).delay(Duration::from_millis(5));
+    link.reconfigure(&faster);
+    assert_eq!(arrival(&mut link, 0, 1_000), 8 * MS + MS / 10);
+    assert_eq!(link.send(at(0), 1_000), Fate::QueueFull);
+    assert_eq!((link.stats().offered, link.stats().queue_full), (6, 2));
+    assert_eq!(link.config(), &faster);
+}
+
+#[test]
+fn a_probability_changed_on_the_way_is_met_from_then_on() {
+    let mut link = link(|c| {
+        c.loss(0.2);
+    });
+    let before = fates(&mut link);
+    link.reconfigure(LinkConfig::new().loss(0.05));
+    let after: Vec<_> = (0..PACKETS).map(|i| link.send(at((PACKETS + i) * MS), 1_000)).collect();
+    let lost = |fates: &[Fate]| fates.iter().filter(|fate| **fate == Fate::Lost).count() as u64;
+    assert_share(lost(&before), PACKETS, 0.2);
+    assert_share(lost(&after), PACKETS, 0.05);
+}

@@ -3,8 +3,8 @@ use std::time::Duration;
 use netstack_tcp::Instant;
 
 use super::{FlowConfig, Network, NetworkConfig};
-use crate::LinkConfig;
 use crate::heap::{EndId, PairConfig, Receiver, Sender, Side};
+use crate::{Discipline, LinkConfig, QueueLimit};
 
 /// `flows` flows over the links of `routes`, whose delays are in milliseconds.
 fn network(delays: &[u64], a_to_b: &[usize], flows: usize) -> Network<Sender, Receiver, ()> {
@@ -51,4 +51,35 @@ fn flows_do_not_mix() {
 #[should_panic(expected = "flow 0 has a route over [3] of 2 links")]
 fn a_route_over_a_link_that_there_is_not_is_refused() {
     network(&[1, 1], &[3], 1);
+}
+
+/// Bytes that two bulk flows get through a shared line of 10 Mbit/s in 20 s, the second over a path ten times as long.
+fn shares(discipline: Discipline) -> [u64; 2] {
+    let ends = PairConfig::new(1);
+    let [mut back, mut line, mut detour] = [(); 3].map(|()| LinkConfig::new());
+    back.delay(Duration::from_millis(10));
+    line.rate(10_000_000).queue(QueueLimit::Packets(60)).discipline(discipline);
+    detour.delay(Duration::from_millis(90));
+    let flow = |a_to_b| FlowConfig { a: ends.a.clone(), b: ends.b.clone(), a_to_b, b_to_a: vec![0] };
+    let config = NetworkConfig {
+        seed: 1,
+        links: vec![back, line, detour],
+        flows: vec![flow(vec![1]), flow(vec![2, 1])],
+        victims: Vec::new(),
+    };
+    let apps = (0..2).map(|_| (Sender::endless(), Receiver::checking())).collect();
+    let mut network = Network::new(config, apps, ());
+    network.run_until(Instant::from_duration(Duration::from_secs(20)));
+    assert!((0..2).all(|flow| network.app_b(flow).is_intact()));
+    [0, 1].map(|flow| network.app_b(flow).received())
+}
+
+#[test]
+fn a_fair_queue_gives_a_long_path_as_much_as_a_short_one_where_drop_tail_does_not() {
+    let ratio = |[short, long]: [u64; 2]| long as f64 / short as f64;
+    let (fair, drop_tail) = (shares(Discipline::FAIR), shares(Discipline::DropTail));
+    assert!((0.75..1.1).contains(&ratio(fair)), "{fair:?}");
+    assert!(ratio(drop_tail) < ratio(fair), "{drop_tail:?}");
+    // And the line is used: 25 MB would be all of it.
+    assert!(fair[0] + fair[1] > 22_000_000, "{fair:?}");
 }
