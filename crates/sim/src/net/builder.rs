@@ -183,6 +183,7 @@ impl Builder {
 
     /// Makes the nodes, links and routes; gives the plans of the hosts, `None` for each router.
     fn lay_out(&mut self, state: &mut State) -> Vec<io::Result<Option<HostPlan>>> {
+        state.is_replayable = true;
         state.observer = self.observer.take();
         for (index, node) in self.nodes.iter().enumerate() {
             let addresses = node.addresses.iter().map(IpPrefix::addr);

@@ -68,7 +68,7 @@ impl Drop for Shared {
         if let Some((driver, _)) = state.driver.take() {
             driver.wake();
         }
-        if std::thread::panicking() {
+        if state.is_replayable && std::thread::panicking() {
             let variable = crate::seed::SEED_VARIABLE;
             eprintln!("the simulated network had the seed {0}; again: {variable}={0}", state.seed);
         }
@@ -110,6 +110,8 @@ pub(super) struct Channel {
 
 pub(crate) struct State {
     pub(super) seed: u64,
+    /// Whether the seed may be given by the environment.
+    pub(super) is_replayable: bool,
     /// Time zero of the links: the first use, so that it is taken on the runtime's clock.
     epoch: Option<tokio::time::Instant>,
     pub(super) trace: Trace,
@@ -137,6 +139,7 @@ impl State {
     fn new(seed: u64) -> Self {
         Self {
             seed,
+            is_replayable: false,
             epoch: None,
             trace: Trace::new(),
             packets: 0,
