@@ -46,7 +46,9 @@ fn a_restarted_client_calls_again_from_the_same_port() {
             TcpStream::connect_from(&two.client(), addr(crate::world::CLIENT), addr(SERVER)).await.unwrap();
         assert_eq!(server.read(&mut [0; 1]).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
         let flags: Vec<_> = two.tape.segments().iter().map(|seen| seen.header.flags.to_string()).collect();
-        assert_eq!(flags[..5], ["S", ".", "R", "S", "S."], "{:#?}", two.tape.lines());
+        // The SYN behind the reset may come before the old connection has gone, and is sent again then.
+        assert_eq!(flags[..4], ["S", ".", "R", "S"], "{:#?}", two.tape.lines());
+        assert!(flags.contains(&"S.".to_owned()));
         let (mut server, _) = listener.accept().await.unwrap();
         client.write_all(b"again").await.unwrap();
         let mut text = [0; 5];
