@@ -161,8 +161,11 @@ fn spread(times: &[Duration], value: impl Fn(f64) -> f64) -> [f64; 3] {
     [values[0], values[values.len() / 2], values[values.len() - 1]]
 }
 
+/// A name, and a run that gives the time that it took.
+type Case = (&'static str, fn() -> Duration);
+
 fn main() {
-    let cases: [(&str, fn() -> Duration); 8] = [
+    let cases: [Case; 8] = [
         ("event heap, no limit", || heap(None, 0.0)),
         ("event heap, 1 Gbit/s", || heap(Some(1_000_000_000), 0.0)),
         ("event heap, 1 Gbit/s, 0.1 % lost", || heap(Some(1_000_000_000), 0.001)),
