@@ -62,6 +62,21 @@ pub(crate) async fn check_end<R: AsyncRead + Unpin>(reader: &mut R) -> io::Resul
     }
 }
 
+/// Sends `total` bytes of the stream of `sends`, closes that half, and checks that as many of the stream of `expects` come, and
+/// then the end.
+pub(crate) async fn exchange<S>(stream: S, sends: u64, expects: u64, total: u64) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite,
+{
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let sending = async {
+        send(&mut writer, sends, total, CHUNK).await?;
+        writer.shutdown().await
+    };
+    tokio::try_join!(sending, check(&mut reader, expects, total, CHUNK))?;
+    check_end(&mut reader).await
+}
+
 /// Writes back what it reads until the peer's end of stream, then closes its own half.
 pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> io::Result<()> {
     let mut buf = vec![0; CHUNK];

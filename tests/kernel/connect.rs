@@ -4,10 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
 use tokio_netstack::{TcpConfig, TcpStream};
 
-use crate::bytes::{CHUNK, check, check_end, echo, send};
+use crate::bytes::{echo, exchange};
 use crate::world::{CaseResult, World, ensure};
 
 const BYTES: u64 = 300_000;
@@ -20,13 +19,7 @@ pub(crate) async fn from_kernel(world: Arc<World>) -> CaseResult {
     let client = world.on_kernel(async move {
         let mut stream = tokio::net::TcpStream::connect(target).await?;
         let ends = (stream.local_addr()?, stream.peer_addr()?);
-        let (mut reader, mut writer) = stream.split();
-        let sending = async {
-            send(&mut writer, 1, BYTES, CHUNK).await?;
-            writer.shutdown().await
-        };
-        tokio::try_join!(sending, check(&mut reader, 1, BYTES, CHUNK))?;
-        check_end(&mut reader).await?;
+        exchange(&mut stream, 1, 1, BYTES).await?;
         io::Result::Ok(ends)
     });
     let (stream, peer) = listener.accept().await?;
@@ -52,13 +45,7 @@ pub(crate) async fn to_kernel(world: Arc<World>) -> CaseResult {
     let mut stream = TcpStream::connect(&world.stack, target).await?;
     ensure!(stream.peer_addr()? == target, "connected to {}", stream.peer_addr()?);
     let local = stream.local_addr()?;
-    let (mut reader, mut writer) = stream.split();
-    let sending = async {
-        send(&mut writer, 2, BYTES, CHUNK).await?;
-        writer.shutdown().await
-    };
-    tokio::try_join!(sending, check(&mut reader, 2, BYTES, CHUNK))?;
-    check_end(&mut reader).await?;
+    exchange(&mut stream, 2, 2, BYTES).await?;
     let seen = server.await??;
     ensure!(seen == local, "the kernel accepted {seen}, the stack connected from {local}");
     Ok(())

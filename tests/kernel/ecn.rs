@@ -3,10 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::io::AsyncWriteExt;
 use tokio_netstack::{EcnMode, EcnPolicy, TcpConfig, TcpStream};
 
-use crate::bytes::{CHUNK, check, check_end, echo, send};
+use crate::bytes::{CHUNK, check, echo, exchange, send};
 use crate::world::{CaseResult, Refused, World, ensure};
 
 const BYTES: u64 = 5_000_000;
@@ -84,13 +83,7 @@ pub(crate) async fn marked(world: Arc<World>) -> CaseResult {
     let before = stream.info().await?.stats.ecn_reductions;
     ensure!(before > 0, "no mark came back");
     ensure!(world.marks.answers() > 0, "of {before} reductions none was told by a super-segment");
-    let (mut reader, mut writer) = stream.split();
-    let sending = async {
-        send(&mut writer, 3, BYTES, CHUNK).await?;
-        writer.shutdown().await
-    };
-    tokio::try_join!(sending, check(&mut reader, 3, BYTES, CHUNK))?;
-    check_end(&mut reader).await?;
+    exchange(&mut stream, 3, 3, BYTES).await?;
     let after = stream.info().await?.stats.ecn_reductions;
     ensure!(after == before, "reduced {after} times, {before} before: the kernel did not see the answer");
     answering.await??;
@@ -101,13 +94,7 @@ pub(crate) async fn marked(world: Arc<World>) -> CaseResult {
 async fn transfer(mut stream: TcpStream, mode: EcnMode) -> CaseResult {
     let info = stream.info().await?;
     ensure!(info.ecn == mode && info.ecn_sending, "not {mode:?}: {info:?}");
-    let (mut reader, mut writer) = stream.split();
-    let sending = async {
-        send(&mut writer, 1, BYTES, CHUNK).await?;
-        writer.shutdown().await
-    };
-    tokio::try_join!(sending, check(&mut reader, 1, BYTES, CHUNK))?;
-    check_end(&mut reader).await?;
+    exchange(&mut stream, 1, 1, BYTES).await?;
     let info = stream.info().await?;
     let stats = info.stats;
     ensure!(info.ecn_sending, "the feedback was not believed: {info:?}");

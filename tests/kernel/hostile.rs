@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
 use rtnetlink::LinkUnspec;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio_netstack::TcpStream;
 
-use crate::bytes::{CHUNK, check, check_end, send};
+use crate::bytes;
 use crate::forge::forgeries;
 use crate::inject::Injector;
 use crate::world::{CaseResult, DEVICE, Failure, World, ensure, print_counters, settle};
@@ -134,22 +134,8 @@ pub(crate) async fn change_link(change: Change) -> Result<(), Failure> {
 
 /// Both ways at once, to the end of both streams.
 pub(crate) async fn exchange(world: &World, kernel: tokio::net::TcpStream, stack: TcpStream) -> CaseResult {
-    let client = world.on_kernel(async move {
-        let (mut reader, mut writer) = kernel.into_split();
-        let sending = async {
-            send(&mut writer, 1, BYTES, CHUNK).await?;
-            writer.shutdown().await
-        };
-        tokio::try_join!(sending, check(&mut reader, 2, BYTES, CHUNK))?;
-        check_end(&mut reader).await
-    });
-    let (mut reader, mut writer) = stack.into_split();
-    let sending = async {
-        send(&mut writer, 2, BYTES, CHUNK).await?;
-        writer.shutdown().await
-    };
-    tokio::try_join!(sending, check(&mut reader, 1, BYTES, CHUNK))?;
-    check_end(&mut reader).await?;
+    let client = world.on_kernel(bytes::exchange(kernel, 1, 2, BYTES));
+    bytes::exchange(stack, 2, 1, BYTES).await?;
     Ok(client.await??)
 }
 

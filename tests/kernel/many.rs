@@ -4,11 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio_netstack::TcpStream;
 
-use crate::bytes::{CHUNK, check, check_end, echo, send};
+use crate::bytes::{echo, exchange};
 use crate::world::{CaseResult, World, ensure, settle};
 
 const SEQUENTIAL: u64 = 1_000;
@@ -74,7 +73,7 @@ pub(crate) async fn queues(world: Arc<World>) -> CaseResult {
         let stack = world.stack.clone();
         visits.spawn(async move {
             let stream = TcpStream::connect(&stack, at_kernel).await?;
-            exchange(stream, TRANSFERS + number, TRANSFER_BYTES).await
+            exchange(stream, TRANSFERS + number, TRANSFERS + number, TRANSFER_BYTES).await
         });
     }
     let done = (all(visits).await?, kernel.await??);
@@ -113,16 +112,5 @@ async fn serve(world: &World, clients: u64) -> io::Result<tokio::task::JoinHandl
 
 /// One client of the echo service, on the kernel's side.
 pub(crate) async fn visit(target: SocketAddr, seed: u64, bytes: u64) -> io::Result<()> {
-    exchange(tokio::net::TcpStream::connect(target).await?, seed, bytes).await
-}
-
-/// Sends reproducible bytes and compares what comes back, until its end.
-async fn exchange<S: AsyncRead + AsyncWrite>(stream: S, seed: u64, bytes: u64) -> io::Result<()> {
-    let (mut reader, mut writer) = tokio::io::split(stream);
-    let sending = async {
-        send(&mut writer, seed, bytes, CHUNK).await?;
-        writer.shutdown().await
-    };
-    tokio::try_join!(sending, check(&mut reader, seed, bytes, CHUNK))?;
-    check_end(&mut reader).await
+    exchange(tokio::net::TcpStream::connect(target).await?, seed, seed, bytes).await
 }

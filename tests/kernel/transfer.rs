@@ -53,7 +53,7 @@ pub(crate) async fn coalesced(world: Arc<World>) -> CaseResult {
     upload(&world, kernel, stream).await
 }
 
-/// The same where every segment bears the counter of Accurate ECN.
+/// The same with ECN; where the kernel has Accurate ECN, every segment bears its counter.
 pub(crate) async fn coalesced_with_ecn(world: Arc<World>) -> CaseResult {
     // 3: ask for Accurate ECN. A kernel that knows it not refuses the value, and agrees on the other.
     let sysctl = "/proc/sys/net/ipv4/tcp_ecn";
