@@ -317,6 +317,27 @@ fn peers_that_never_close() {
     });
 }
 
+/// Large frames, as a device with offload delivers them, in order and out of order, with nobody reading.
+#[test]
+fn large_frames_never_read() {
+    for len in [8_000, 33_000, 60_000] {
+        attack_with(100, TcpConfig::new(), 65_535, async |scene| {
+            let frame = vec![9; len];
+            for gap in [1, 0] {
+                for n in 0..=(70_000 / len as u32) {
+                    for foe in 0..scene.foes.len() {
+                        scene.say_at(foe, n * len as u32 + gap, &frame);
+                        if foe % 16 == 15 {
+                            scene.settle().await;
+                        }
+                    }
+                    scene.settle().await;
+                }
+            }
+        });
+    }
+}
+
 /// An application that never closes keeps CLOSE-WAIT for as long as it likes; that costs a connection and nothing else.
 // req: S-FIN-4
 #[test]
