@@ -47,6 +47,7 @@ impl Sender {
             window_scale: Some(14),
             ts_val: None,
             sack_permitted: true,
+            fast_open: netstack_tcp::FastOpenAnswer::Ignored,
             received_at: now,
             ecn: Ecn::NotEct,
             ecn_flags: TcpFlags::empty(),

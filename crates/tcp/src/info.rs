@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::ecn::EcnMode;
+use crate::fast_open::FastOpen;
 use crate::state::{IcmpNotice, State};
 
 /// Where a connection is between a loss and its repair.
@@ -36,6 +37,8 @@ pub struct TcpInfo {
     pub ecn: EcnMode,
     /// ECT is set on new data.
     pub ecn_sending: bool,
+    /// What became of TCP Fast Open (RFC 7413).
+    pub fast_open: FastOpen,
     /// Shift of the windows the peer announces; 0 without scaling.
     pub snd_wscale: u8,
     /// Shift of the windows we announce; 0 without scaling.

@@ -11,6 +11,7 @@
 //! | [`Listener`] | LISTEN: who may open, and how many may wait |
 //! | [`SynCookies`] | SYN-ACKs that nothing is kept for (RFC 4987) |
 //! | [`TimeWait`] | a connection in TIME-WAIT, reduced to a record |
+//! | [`CookieKey`], [`FastOpenCache`] | Fast Open (RFC 7413): the cookies that a server makes, and those that a client keeps |
 //! | [`IsnGenerator`], [`PortAllocator`] | initial sequence numbers (RFC 6528), ephemeral ports (RFC 6056) |
 //! | [`reset_for`] | the answer to a segment that belongs to nobody |
 //!
@@ -23,6 +24,7 @@ pub mod congestion;
 mod connection;
 mod ecn;
 mod event;
+mod fast_open;
 mod info;
 mod isn;
 mod listener;
@@ -46,6 +48,7 @@ pub use config::{KeepAlive, TcpConfig};
 pub use connection::{Connection, Opening, WriteError};
 pub use ecn::{EcnMode, EcnPolicy};
 pub use event::Event;
+pub use fast_open::{CookieKey, FastOpen, FastOpenAnswer, FastOpenCache, FastOpenNews, FastOpenOffer};
 pub use info::{RecoveryState, TcpInfo, TcpStats};
 pub use isn::IsnGenerator;
 pub use listener::{Listener, SynAction, SynCookies, SynDrop, SynPolicy};

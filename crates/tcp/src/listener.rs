@@ -10,6 +10,7 @@ pub use cookie::SynCookies;
 
 use netstack_wire::tcp::{TcpFlags, TcpHeader};
 
+use crate::fast_open::{CookieKey, FastOpenQueue};
 use crate::negotiate::{SynRecord, is_opening_syn};
 use crate::reset::reset_for;
 use crate::segment::Segment;
@@ -22,6 +23,10 @@ use crate::tuple::FourTuple;
 pub enum SynAction {
     /// Make a connection of it with [`Connection::accept`](crate::Connection::accept). The listener counts it as half open
     /// until [`Listener::half_open_ended`] or [`Listener::reserve`].
+    ///
+    /// Where [`SynRecord::fast_open`] is accepted it has its place in the accept queue already, and counts as pending until
+    /// [`Listener::fast_open_ended`]; the SYN itself goes to [`Connection::handle_segment`](crate::Connection::handle_segment),
+    /// before anything else does, and the connection to the application at once.
     Spawn(SynRecord),
     /// Keep the record until the application decides (a listener made by [`Listener::deferring`]).
     Incoming(SynRecord),
@@ -80,6 +85,7 @@ pub struct Listener {
     policy: SynPolicy,
     /// Until when an answer to a cookie may come.
     cookies_until: Option<Instant>,
+    fast_open: Option<Box<FastOpenQueue>>,
 }
 
 impl Listener {
@@ -95,6 +101,7 @@ impl Listener {
             deferring: false,
             policy: SynPolicy::DropNew,
             cookies_until: None,
+            fast_open: None,
         }
     }
 
@@ -104,6 +111,26 @@ impl Listener {
     pub fn with_policy(mut self, policy: SynPolicy) -> Self {
         self.policy = policy;
         self
+    }
+
+    /// Takes data on SYNs with a cookie of `key` (RFC 7413), of up to `limit` connections whose handshake is not over; 0
+    /// switches it off, which is the default. A listener that defers takes none, and one that answers a SYN with a SYN cookie not
+    /// its data either.
+    pub fn set_fast_open(&mut self, key: CookieKey, limit: usize) {
+        let queue = self.fast_open.get_or_insert_with(|| Box::new(FastOpenQueue::new(key, limit)));
+        queue.set_limit(limit);
+    }
+
+    /// What [`set_fast_open`](Self::set_fast_open) has set.
+    #[must_use]
+    pub fn fast_open_limit(&self) -> usize {
+        self.fast_open.as_ref().map_or(0, |queue| queue.limit())
+    }
+
+    /// Connections whose data was taken and whose handshake is not over, with those that a RST has ended a short time ago.
+    #[must_use]
+    pub fn fast_open_pending(&self) -> usize {
+        self.fast_open.as_ref().map_or(0, |queue| queue.pending())
     }
 
     /// The same listener, but each SYN waits for the application before it is answered.
@@ -151,16 +178,34 @@ impl Listener {
                 SynAction::Recycle(record)
             }
             _ if full => SynAction::Drop(SynDrop::TooManyHalfOpen),
-            _ => {
-                self.half_open += 1;
-                if self.deferring { SynAction::Incoming(record) } else { SynAction::Spawn(record) }
-            }
+            _ => self.take(now, record, seg),
         }
+    }
+
+    /// There is room for another handshake, and perhaps for one whose data is taken early.
+    fn take(&mut self, now: Instant, mut record: SynRecord, seg: &Segment) -> SynAction {
+        if let Some(queue) = self.fast_open.as_mut().filter(|_| !self.deferring) {
+            record.fast_open = queue.judge(now, &record.tuple, seg);
+        }
+        if record.fast_open.is_accepted() {
+            self.queued += 1;
+        } else {
+            self.half_open += 1;
+        }
+        if self.deferring { SynAction::Incoming(record) } else { SynAction::Spawn(record) }
     }
 
     fn cookie(&mut self, now: Instant, record: SynRecord) -> SynAction {
         self.cookies_until = Some(now + SynCookies::LIFETIME);
         SynAction::Cookie(record)
+    }
+
+    /// The handshake of a connection whose data was taken early is over, one way or the other; `reset` says that a RST has
+    /// ended it: then it counts for another minute (R7413-4).
+    pub fn fast_open_ended(&mut self, now: Instant, reset: bool) {
+        if let Some(queue) = &mut self.fast_open {
+            queue.ended(now, reset);
+        }
     }
 
     /// A handshake ended without becoming a connection.

@@ -4,6 +4,7 @@ use netstack_wire::tcp::{TcpFlags, TcpOptions, Timestamps};
 use netstack_wire::{Ecn, SeqNum};
 
 use crate::config::TcpConfig;
+use crate::fast_open::FastOpenAnswer;
 use crate::segment::Segment;
 use crate::time::Instant;
 use crate::tuple::FourTuple;
@@ -33,12 +34,15 @@ pub struct SynRecord {
     pub ecn_flags: TcpFlags,
     /// The ECN field of the IP header that carried it.
     pub ecn: Ecn,
+    /// What its Fast Open option came to, as the listener has judged it.
+    pub fast_open: FastOpenAnswer,
     /// When it arrived.
     pub received_at: Instant,
 }
 
 impl SynRecord {
-    /// Reads the SYN `seg`. Text and FIN on it are left to the peer's retransmission (S-LISTEN-4, S-LISTEN-6).
+    /// Reads the SYN `seg`, whose Fast Open option counts for nothing. Text and FIN on it are left to the peer's retransmission
+    /// (S-LISTEN-4, S-LISTEN-6).
     #[must_use]
     pub fn from_segment(tuple: FourTuple, seg: &Segment, now: Instant) -> Self {
         let options = &seg.header.options;
@@ -52,6 +56,7 @@ impl SynRecord {
             sack_permitted: options.sack_permitted,
             ecn_flags: seg.ecn_flags(),
             ecn: seg.ecn,
+            fast_open: FastOpenAnswer::Ignored,
             received_at: now,
         }
     }

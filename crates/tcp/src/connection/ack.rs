@@ -19,7 +19,7 @@ impl Connection {
         if self.state == State::SynReceived {
             if !self.acknowledges_syn(seg) {
                 // S-ACK-3
-                self.reset_due = Some(seg.header.ack);
+                self.owe_reset(seg.header.ack);
                 return ControlFlow::Break(());
             }
             self.ecn.take_handshake_ack(seg);

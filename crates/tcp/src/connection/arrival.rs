@@ -280,7 +280,7 @@ impl Connection {
     }
 
     /// Seventh: text (S-TEXT-1), which is taken out of `seg`.
-    fn process_text(&mut self, now: Instant, seg: &mut Segment, frame: usize) -> ControlFlow<()> {
+    pub(super) fn process_text(&mut self, now: Instant, seg: &mut Segment, frame: usize) -> ControlFlow<()> {
         if seg.payload.is_empty() {
             return ControlFlow::Continue(());
         }

@@ -23,11 +23,13 @@ impl Connection {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let Self { state, passive, snd, rcv, agreed, ecn, timers, events, close_reason, path_mss, .. } = self;
-        let Self { ts_offset, nodelay, orphaned, syn_due, syns_sent, syn_sent_at, reset_due, .. } = self;
+        let Self { ts_offset, nodelay, orphaned, syn_due, syns_sent, syn_sent_at, .. } = self;
+        let Self { fast_open, attempt, reset_due, reset_seq, .. } = self;
         let Self { keepalive, keepalive_due, keepalive_probes, last_received, user_timeout, .. } = self;
         let Self { soft_error, dscp, hop_limit, .. } = self;
+        let reset_due = reset_due.then_some(reset_seq);
         let mut print = Print(SipHasher13::new());
-        let parts: [&dyn fmt::Debug; 25] = [
+        let parts: [&dyn fmt::Debug; 27] = [
             state,
             passive,
             snd,
@@ -44,7 +46,9 @@ impl Connection {
             syn_due,
             syns_sent,
             syn_sent_at,
-            reset_due,
+            fast_open,
+            attempt,
+            &reset_due,
             keepalive,
             keepalive_due,
             keepalive_probes,

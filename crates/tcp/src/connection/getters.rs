@@ -140,6 +140,7 @@ impl Connection {
             sack: self.agreed.sack,
             ecn: self.ecn.mode(),
             ecn_sending: self.ecn.is_sending(),
+            fast_open: self.fast_open,
             snd_wscale: self.agreed.snd_shift,
             rcv_wscale: self.agreed.rcv_shift,
             mss: self.full_segment(),

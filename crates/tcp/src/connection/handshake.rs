@@ -32,6 +32,7 @@ impl Connection {
         connection.timers.set(Timer::UserTimeout, now + connection.config.syn_ack_timeout);
         connection.take_syn(now, syn);
         connection.ecn.take_syn(connection.config.ecn, true, syn);
+        connection.answer_fast_open(&syn.fast_open);
         connection
     }
 
@@ -48,7 +49,7 @@ impl Connection {
     ) -> Self {
         let mut connection = Self::accept(now, syn, opening, config);
         // The books of the SYN-ACK that left; nobody knows when, so that it is no sample of the round trip.
-        connection.transmit_syn(now);
+        connection.transmit_syn(now, &mut Vec::new());
         connection.syns_sent = u8::MAX;
         connection.establish(now, seg);
         connection
@@ -56,7 +57,7 @@ impl Connection {
 
     /// The SYN-ACK that this connection answers with, and nothing more of it.
     pub(crate) fn syn_ack(mut self, now: Instant) -> TcpHeader {
-        self.transmit_syn(now).header
+        self.transmit_syn(now, &mut Vec::new()).header
     }
 
     /// The peer's SYN is here: takes its sequence number, options and window.
@@ -80,7 +81,7 @@ impl Connection {
         if acked && !self.acknowledges_syn(seg) {
             // S-SYNSENT-1, S-SYNSENT-3
             if !seg.has(TcpFlags::RST) {
-                self.reset_due = Some(seg.header.ack);
+                self.owe_reset(seg.header.ack);
                 // The challenge ACK of a peer that still holds an older connection: the RST ends that one, and a SYN right
                 // behind it saves the wait for the timer. Once, so that noise earns no more than one.
                 self.syn_due |= !seg.has(TcpFlags::SYN) && self.syns_sent == 1;
@@ -113,12 +114,16 @@ impl Connection {
         seg.skip(1);
         self.rcv.adv = self.rcv.nxt + self.syn_window();
         self.trim(seg);
+        if seg.header.ack.after(self.snd.una) {
+            // Text of our SYN (RFC 7413 4.2.2).
+            self.take_ack(now, seg, false, false);
+        }
         ControlFlow::Continue(())
     }
 
     /// Whether the ACK of `seg` covers our SYN and nothing that was never sent.
     pub(super) fn acknowledges_syn(&self, seg: &Segment) -> bool {
-        seg.header.ack.after(self.snd.una) && seg.header.ack.before_eq(self.snd.max)
+        seg.header.ack.after(self.snd.iss) && seg.header.ack.before_eq(self.snd.max)
     }
 
     /// SYN-RECEIVED: a SYN is a repetition, the other half of a simultaneous open, or noise (S-SEQ-8, S-SYN-1).
@@ -135,6 +140,7 @@ impl Connection {
         self.update_ts_recent(now, seg.header.seq, seg);
         self.ecn.syn_repeated(seg);
         self.syn_due = true;
+        self.take_syn_text(now, seg);
         ControlFlow::Break(())
     }
 
@@ -142,6 +148,8 @@ impl Connection {
     pub(super) fn establish(&mut self, now: Instant, seg: &Segment) {
         // R6298-10 speaks of a timeout; a second SYN or SYN-ACK without one (simultaneous open) only spoils the sample.
         let lost = self.snd.retries > 0;
+        let early = self.is_early();
+        self.settle_fast_open(seg);
         if lost {
             self.snd.rtt.handshake_was_retransmitted();
         } else if self.syns_sent == 1 {
@@ -149,18 +157,26 @@ impl Connection {
             self.snd.rtt.note_least(now, now - self.syn_sent_at);
         }
         self.snd.una = self.snd.iss + 1;
-        self.snd.nxt = self.snd.una;
-        self.snd.rtt_round = self.snd.una;
-        self.snd.board.restart(self.snd.una);
         self.snd.retries = 0;
         self.syn_due = false;
-        let full = self.full_segment();
-        self.snd.congestion.start(full, lost);
+        if !early || lost {
+            // Text of a SYN that this segment does not acknowledge leaves again at once (RFC 7413 4.2.2); and so does what
+            // followed a SYN-ACK that was lost: the peer knew nothing of the connection yet.
+            self.snd.nxt = self.snd.una;
+            self.snd.rtt_round = self.snd.una;
+            self.snd.board.restart(self.snd.una);
+            let full = self.full_segment();
+            self.snd.congestion.start(full, lost);
+        }
         if let Some(srtt) = self.snd.rtt.srtt() {
             self.snd.congestion.on_known_rtt(srtt);
         }
         self.timers.stop(Timer::Retransmit);
         self.timers.stop(Timer::UserTimeout);
+        if self.snd.flight_size() > 0 {
+            self.arm_retransmit(now);
+            self.arm_user_timeout(now);
+        }
         self.take_window(now, seg);
         self.enter(State::Established);
         self.events.raise(EventSet::CONNECTED);

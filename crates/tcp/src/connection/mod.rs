@@ -5,6 +5,7 @@ mod arrival;
 mod counters;
 mod delivery;
 mod ecn;
+mod fast_open;
 #[cfg(any(test, feature = "testing"))]
 mod fingerprint;
 mod getters;
@@ -28,6 +29,7 @@ use crate::config::{KeepAlive, TcpConfig};
 use crate::congestion::CongestionControl;
 use crate::ecn::EcnState;
 use crate::event::{Event, EventSet};
+use crate::fast_open::FastOpen;
 use crate::negotiate::Negotiated;
 use crate::recv::RecvHalf;
 use crate::send::SendHalf;
@@ -36,6 +38,7 @@ use crate::time::{Instant, Patience};
 use crate::timer::{Timer, TimerTable};
 use crate::tuple::FourTuple;
 use counters::Counters;
+use fast_open::Attempt;
 
 /// What a new connection needs from outside: its name and its secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +121,12 @@ pub struct Connection {
     /// SYNs or SYN-ACKs sent.
     syns_sent: u8,
     syn_sent_at: Instant,
-    /// A RST with this sequence number is to be sent, without any change of state.
-    reset_due: Option<SeqNum>,
+    fast_open: FastOpen,
+    attempt: Option<Box<Attempt>>,
+    /// A RST is to be sent, without any change of state.
+    reset_due: bool,
+    /// Its sequence number.
+    reset_seq: SeqNum,
     /// Boxed: most connections do without.
     keepalive: Option<Box<KeepAlive>>,
     keepalive_due: bool,
@@ -163,7 +170,10 @@ impl Connection {
             syn_due: true,
             syns_sent: 0,
             syn_sent_at: now,
-            reset_due: None,
+            fast_open: FastOpen::Off,
+            attempt: None,
+            reset_due: false,
+            reset_seq: iss,
             keepalive: config.keepalive.map(Box::new),
             keepalive_due: false,
             keepalive_probes: 0,
@@ -260,7 +270,7 @@ impl Connection {
         }
         if self.rcv.buffered() > 0 && self.state != State::TimeWait {
             // SHLD-3, in CLOSING and LAST-ACK too, where an ABORT is silent.
-            self.reset_due = Some(self.ack_seq());
+            self.owe_reset(self.ack_seq());
             self.finish(CloseReason::Aborted);
             return;
         }
@@ -279,7 +289,7 @@ impl Connection {
         // LAST-ACK and CLOSING are entered when the FIN is queued: until it has left, the peer knows of nothing.
         let fin_held = matches!(self.state, State::Closing | State::LastAck) && self.snd.has_unsent();
         if self.state.abort_sends_reset() || fin_held {
-            self.reset_due = Some(self.ack_seq());
+            self.owe_reset(self.ack_seq());
         }
         if self.state != State::Closed {
             self.finish(CloseReason::Aborted);
@@ -372,6 +382,11 @@ impl Connection {
 
     // ---- Changes of state ----
 
+    /// A RST with sequence number `seq` is to be sent.
+    fn owe_reset(&mut self, seq: SeqNum) {
+        (self.reset_due, self.reset_seq) = (true, seq);
+    }
+
     /// The one way from state to state.
     fn enter(&mut self, next: State) {
         debug_assert!(self.state.may_become(next), "{} must not become {next}", self.state);
@@ -381,6 +396,7 @@ impl Connection {
 
     /// Ends the connection: timers stop, queues are flushed, the owner is told.
     fn finish(&mut self, reason: CloseReason) {
+        self.abandon_fast_open(reason);
         self.enter(State::Closed);
         self.timers.stop_all();
         self.snd.buffer.clear();
@@ -415,7 +431,7 @@ impl Connection {
     /// What holds whenever nothing more is to be transmitted: what waits has a timer that brings it forward.
     fn check_progress(&self) {
         let outstanding = self.snd.is_outstanding();
-        let waits = self.state.sends_text() && (outstanding || self.snd.has_unsent());
+        let waits = self.sends_text() && (outstanding || self.snd.has_unsent());
         let wakes = |timer| self.timers.is_armed(timer);
         let wakes = wakes(Timer::Retransmit)
             || wakes(Timer::Persist)

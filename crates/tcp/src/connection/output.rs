@@ -22,16 +22,18 @@ impl Connection {
         max_payload: usize,
     ) -> Option<Transmit> {
         payload.clear();
-        if let Some(seq) = self.reset_due.take() {
-            return Some(self.reset(now, seq));
+        if core::mem::take(&mut self.reset_due) {
+            return Some(self.reset(now, self.reset_seq));
         }
         match self.state {
             State::Closed => return None,
-            State::SynSent | State::SynReceived if self.syn_due => return Some(self.transmit_syn(now)),
+            State::SynSent | State::SynReceived if self.syn_due => {
+                return Some(self.transmit_syn(now, payload));
+            }
             State::SynSent => return None,
             _ => {}
         }
-        if self.state.sends_text()
+        if self.sends_text()
             && let Some(text) = self.transmit_text(now, payload, max_payload)
         {
             return Some(text);
@@ -47,25 +49,28 @@ impl Connection {
 
     // ---- SYN ----
 
-    pub(super) fn transmit_syn(&mut self, now: Instant) -> Transmit {
+    pub(super) fn transmit_syn(&mut self, now: Instant, payload: &mut Vec<Bytes>) -> Transmit {
         self.syn_due = false;
         self.syns_sent = self.syns_sent.saturating_add(1);
         if self.syns_sent == 1 {
             self.syn_sent_at = now;
         }
-        self.snd.nxt = self.snd.iss + 1;
-        self.snd.max = self.snd.nxt;
         self.arm_retransmit(now);
         let answers = self.state == State::SynReceived;
-        let window = self.syn_window();
+        let mut window = self.syn_window();
         if answers {
-            self.rcv.adv = self.rcv.nxt + window;
+            self.rcv.adv = self.rcv.adv.max(self.rcv.nxt + window);
+            window = self.rcv.window().min(0xffff);
             self.note_ack_sent();
         }
         // R7323-11: nothing to echo on the first SYN.
         let ts = self.timestamp(now, if answers { self.rcv.ts_recent } else { 0 });
         // MUST-67: the MSS announced leaves options out of account; it is what the device takes.
-        let options = self.agreed.syn_options(self.path_mss, ts);
+        let mut options = self.agreed.syn_options(self.path_mss, ts);
+        let len = self.load_syn(&mut options, payload);
+        // What left behind an earlier SYN or SYN-ACK stays in the books.
+        self.snd.nxt = self.snd.nxt.max(self.snd.iss + 1 + len);
+        self.snd.max = self.snd.max.max(self.snd.nxt);
         let flags = if answers {
             TcpFlags::SYN | TcpFlags::ACK | self.ecn.syn_ack_flags(self.syns_sent)
         } else {
@@ -73,12 +78,12 @@ impl Connection {
         };
         let ack = if answers { self.rcv.nxt } else { SeqNum(0) };
         let header = TcpHeader { window: window as u16, options, ack, ..self.header(self.snd.iss, flags) };
-        self.transmit(header, 0)
+        self.transmit(header, len)
     }
 
     /// The window of a SYN, never scaled (R7323-3).
     pub(super) fn syn_window(&self) -> u32 {
-        self.rcv.buffer().min(0xffff)
+        self.rcv.buffer().saturating_sub(self.rcv.buffered()).min(0xffff)
     }
 
     // ---- Text and FIN ----
@@ -193,7 +198,7 @@ impl Connection {
             header.flags |= TcpFlags::URG;
             header.urgent = up.distance_from(at).min(0xffff) as u16;
         }
-        header.window = self.rcv.announce(self.agreed.rcv_shift);
+        header.window = self.window_field();
         if len > 0 {
             self.rcv.ack.rides_on_text();
         }
@@ -275,14 +280,19 @@ impl Connection {
     fn transmit_ack(&mut self, now: Instant, seq: SeqNum) -> Transmit {
         let flags = TcpFlags::ACK | self.ecn_of_ack();
         let mut header = TcpHeader { options: self.options(now), ..self.header(seq, flags) };
-        header.window = if self.state == State::SynReceived {
+        header.window = self.window_field();
+        self.note_ack_sent();
+        self.transmit(header, 0)
+    }
+
+    /// The window field of a segment that leaves now.
+    fn window_field(&mut self) -> u16 {
+        if self.state == State::SynReceived {
             // No more than the SYN-ACK said, which may have to be repeated.
             self.rcv.window_field(self.agreed.rcv_shift)
         } else {
             self.rcv.announce(self.agreed.rcv_shift)
-        };
-        self.note_ack_sent();
-        self.transmit(header, 0)
+        }
     }
 
     /// SND.NXT for a segment that carries nothing. Our SYN took no room in the peer's window.

@@ -55,7 +55,7 @@ impl Connection {
     }
 
     /// Octets of the headers in front of options and text.
-    fn headers(&self) -> u16 {
+    pub(super) fn headers(&self) -> u16 {
         self.tuple.ip_header_len() as u16 + 20
     }
 

@@ -5,6 +5,7 @@ use netstack_wire::SeqNum;
 
 use super::Connection;
 use crate::send::scoreboard::Hole;
+use crate::state::State;
 use crate::time::Instant;
 use crate::timer::Timer;
 
@@ -172,7 +173,8 @@ impl Connection {
         if tail > 0 && !self.may_send_short(len, tail, room, force) {
             len -= tail;
         }
-        let fin = snd.fin_queued && len == unsent && window > len;
+        // S-CLOSE-3: not before the handshake is over.
+        let fin = snd.fin_queued && len == unsent && window > len && self.state != State::SynReceived;
         (len > 0 || fin).then_some(Plan { at: snd.nxt, len, fin, mss, kind: Kind::New })
     }
 

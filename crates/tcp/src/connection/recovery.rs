@@ -294,6 +294,7 @@ impl Connection {
         let mss = self.full_segment();
         let snd = &self.snd;
         let wanted = self.agreed.sack
+            && self.state.is_synchronized()
             && snd.tlp.may_arm()
             && snd.recovery.is_open()
             && snd.board.sacked() == 0

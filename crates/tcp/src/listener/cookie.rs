@@ -16,6 +16,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::config::TcpConfig;
 use crate::connection::{Connection, Opening};
+use crate::fast_open::FastOpenAnswer;
 use crate::negotiate::{Negotiated, SynRecord};
 use crate::segment::Segment;
 use crate::time::Instant;
@@ -105,6 +106,7 @@ impl SynCookies {
             sack_permitted: options & SACK_BIT != 0,
             ecn_flags: TcpFlags::empty(),
             ecn: Ecn::NotEct,
+            fast_open: FastOpenAnswer::Ignored,
             received_at: now,
         })
     }

@@ -4,7 +4,9 @@ use core::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use netstack_wire::tcp::{SackBlock, SackBlocks, TcpFlags, TcpHeader, TcpOptions, Timestamps};
+use netstack_wire::tcp::{
+    FastOpenCookie, SackBlock, SackBlocks, TcpFlags, TcpHeader, TcpOptions, Timestamps,
+};
 use netstack_wire::{Ecn, SeqNum};
 
 use super::relative;
@@ -19,7 +21,8 @@ pub fn pattern(start: u32, end: u32) -> Bytes {
 /// A segment in notation; what is left out (`None`) is not compared, or takes the sender's default.
 ///
 /// `flags start:end(len) [ack n] [win n] [urg n] [ecn e] [<options>]` with flags out of `S F R P U E W A .` (ECE, CWR, AE;
-/// `.` is ACK) or `-` for none, `e` out of `not ect0 ect1 ce` (without: `not` when injected), and options `mss n`, `wscale n`, `sackOK`, `ts val ecr`, `sack left:right ...`, separated by commas.
+/// `.` is ACK) or `-` for none, `e` out of `not ect0 ect1 ce` (without: `not` when injected), and options `mss n`, `wscale n`,
+/// `sackOK`, `ts val ecr`, `sack left:right ...`, `cookie` in hexadecimal or alone as the request for one, separated by commas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// The flags, all compared.
@@ -141,6 +144,10 @@ impl fmt::Display for Line {
             let blocks = options.sack.iter().map(|b| format!(" {}:{}", b.left.0, b.right.0));
             parts.push(format!("sack{}", blocks.collect::<String>()));
         }
+        if let Some(cookie) = &options.fast_open {
+            let digits: String = cookie.as_slice().iter().map(|octet| format!("{octet:02x}")).collect();
+            parts.push(format!("cookie {digits}").trim_end().to_owned());
+        }
         if parts.is_empty() { Ok(()) } else { write!(f, " <{}>", parts.join(",")) }
     }
 }
@@ -222,10 +229,19 @@ fn parse_options(text: &str) -> Result<TcpOptions, String> {
                 options.timestamps = Some(Timestamps { val: number(val)?, ecr: number(ecr)? })
             }
             ["sack", blocks @ ..] => options.sack = parse_blocks(blocks)?,
+            ["cookie"] => options.fast_open = Some(FastOpenCookie::REQUEST),
+            ["cookie", digits] => options.fast_open = Some(parse_cookie(digits)?),
             _ => return Err(format!("unknown option {part}")),
         }
     }
     Ok(options)
+}
+
+fn parse_cookie(digits: &str) -> Result<FastOpenCookie, String> {
+    let octet = |at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    let octets: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(octet).collect();
+    let cookie = octets.and_then(|octets| FastOpenCookie::new(&octets));
+    cookie.ok_or_else(|| format!("not a cookie: {digits}"))
 }
 
 fn parse_blocks(words: &[&str]) -> Result<SackBlocks, String> {

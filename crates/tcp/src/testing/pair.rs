@@ -10,6 +10,8 @@ use netstack_wire::SeqNum;
 use super::wire_segments;
 use crate::config::TcpConfig;
 use crate::connection::{Connection, Opening};
+use crate::fast_open::FastOpenOffer;
+use crate::listener::{Listener, SynAction};
 use crate::negotiate::SynRecord;
 use crate::reset::reset_for;
 use crate::segment::Segment;
@@ -69,6 +71,8 @@ pub enum Fate {
 struct End {
     /// `None` until the peer's SYN arrives at a listening end.
     connection: Option<Connection>,
+    /// Judges that SYN; without one it is taken.
+    listener: Option<Listener>,
     opening: Opening,
     config: Arc<TcpConfig>,
     sent: usize,
@@ -107,6 +111,14 @@ impl Pair {
     /// The same over a link with an MTU of `mtu` octets.
     #[must_use]
     pub fn with_mtu(config_a: TcpConfig, config_b: TcpConfig, delay: Duration, mtu: u16) -> Self {
+        let mut pair = Self::idle(config_a, config_b, delay, mtu);
+        pair.connect(Side::A);
+        pair
+    }
+
+    /// The same, but nobody has opened yet.
+    #[must_use]
+    pub fn idle(config_a: TcpConfig, config_b: TcpConfig, delay: Duration, mtu: u16) -> Self {
         let tuple = FourTuple::new(([192, 0, 2, 1], 50_000).into(), ([192, 0, 2, 2], 7).into());
         let mut pair = Self {
             ends: [
@@ -126,7 +138,6 @@ impl Pair {
         for end in &mut pair.ends {
             end.opening.mtu = mtu;
         }
-        pair.connect(Side::A);
         pair
     }
 
@@ -178,6 +189,37 @@ impl Pair {
         let config = Arc::clone(&end.config);
         self.ends[side as usize].connection = Some(Connection::connect(self.clock(), opening, config));
         self.transmit(side);
+    }
+
+    /// Opens fast from `side`, with `data` written before the SYN leaves.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be written to.
+    pub fn connect_fast(&mut self, side: Side, offer: &FastOpenOffer, data: &[u8]) {
+        let end = &self.ends[side as usize];
+        let mut connection = Connection::connect(self.clock(), end.opening, Arc::clone(&end.config));
+        connection.open_fast(offer);
+        connection.write(Bytes::copy_from_slice(data)).expect("the sending half is open");
+        self.ends[side as usize].connection = Some(connection);
+        self.transmit(side);
+    }
+
+    /// The SYN that comes to `side` is judged by `listener`.
+    pub fn listen(&mut self, side: Side, listener: Listener) {
+        self.ends[side as usize].listener = Some(listener);
+    }
+
+    /// The tuple as `side` sees it.
+    #[must_use]
+    pub fn tuple(&self, side: Side) -> FourTuple {
+        self.ends[side as usize].opening.tuple
+    }
+
+    /// Whether `side` has a connection.
+    #[must_use]
+    pub fn has_connection(&self, side: Side) -> bool {
+        self.ends[side as usize].connection.is_some()
     }
 
     /// The connection of `side`.
@@ -295,8 +337,19 @@ impl Pair {
                 return;
             }
             None => {
-                let record = SynRecord::from_segment(end.opening.tuple, &flight.segment, now);
-                end.connection = Some(Connection::accept(now, &record, end.opening, Arc::clone(&end.config)));
+                let (tuple, segment) = (end.opening.tuple, flight.segment);
+                let record = match &mut end.listener {
+                    None => SynRecord::from_segment(tuple, &segment, now),
+                    Some(listener) => match listener.handle_syn(now, tuple, &segment) {
+                        SynAction::Spawn(record) => record,
+                        _ => return,
+                    },
+                };
+                let mut connection = Connection::accept(now, &record, end.opening, Arc::clone(&end.config));
+                if record.fast_open.is_accepted() {
+                    connection.handle_segment(now, segment);
+                }
+                end.connection = Some(connection);
             }
         }
         self.transmit(side);
@@ -356,6 +409,7 @@ impl End {
     fn new(tuple: FourTuple, iss: SeqNum, config: TcpConfig) -> Self {
         Self {
             connection: None,
+            listener: None,
             opening: Opening { tuple, iss, ts_offset: 0, mtu: 1500 },
             config: Arc::new(config),
             sent: 0,

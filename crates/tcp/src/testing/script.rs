@@ -12,6 +12,7 @@ use super::{Line, pattern, wire_segments};
 use crate::config::TcpConfig;
 use crate::connection::{Connection, Opening};
 use crate::event::Event;
+use crate::fast_open::{FastOpenAnswer, FastOpenOffer};
 use crate::negotiate::SynRecord;
 use crate::segment::Segment;
 use crate::state::State;
@@ -104,15 +105,41 @@ impl Script {
         script
     }
 
+    /// A connection in SYN-SENT that opens fast, with `octets` written before its SYN leaves.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be written to.
+    #[must_use]
+    pub fn connect_fast(config: &TcpConfig, offer: &FastOpenOffer, octets: u32) -> Self {
+        let now = Instant::from_nanos(1_000_000_000);
+        let mut connection = Connection::connect(now, Self::opening(), Arc::new(config.clone()));
+        connection.open_fast(offer);
+        connection.write(pattern(1, 1 + octets)).expect("the sending half is open");
+        let mut script = Self::over(connection);
+        script.written += octets;
+        script
+    }
+
     /// A connection in SYN-RECEIVED, made of the SYN `line`; its SYN-ACK is the first thing to expect.
     #[must_use]
     pub fn listen(config: &TcpConfig, line: &str) -> Self {
+        Self::listen_fast(config, FastOpenAnswer::Ignored, line)
+    }
+
+    /// The same where the listener has judged the SYN's Fast Open option to be `answer`.
+    #[must_use]
+    pub fn listen_fast(config: &TcpConfig, answer: FastOpenAnswer, line: &str) -> Self {
         let now = Instant::from_nanos(1_000_000_000);
         let line: Line = parse(line);
         let tuple = Self::tuple();
         let syn = line.to_segment((tuple.remote().port(), tuple.local().port()), Self::IRS, Self::ISS);
-        let record = SynRecord::from_segment(tuple, &syn, now);
-        Self::over(Connection::accept(now, &record, Self::opening(), Arc::new(config.clone())))
+        let record = SynRecord { fast_open: answer, ..SynRecord::from_segment(tuple, &syn, now) };
+        let mut connection = Connection::accept(now, &record, Self::opening(), Arc::new(config.clone()));
+        if answer.is_accepted() {
+            connection.handle_segment(now, syn);
+        }
+        Self::over(connection)
     }
 
     /// A connection in ESTABLISHED that the peer opened with MSS 1460, SACK and timestamps, and window scale 0; all that

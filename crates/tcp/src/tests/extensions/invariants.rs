@@ -4,13 +4,14 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use netstack_wire::tcp::{SackBlock, TcpFlags, TcpHeader, TcpOptions, Timestamps};
+use netstack_wire::tcp::{FastOpenCookie, SackBlock, TcpFlags, TcpHeader, TcpOptions, Timestamps};
 use netstack_wire::{Ecn, SeqNum};
 use proptest::prelude::*;
 
 use super::cases;
 use crate::config::{KeepAlive, TcpConfig};
 use crate::connection::{Connection, Opening};
+use crate::fast_open::{FastOpenAnswer, FastOpenOffer};
 use crate::info::TcpInfo;
 use crate::negotiate::SynRecord;
 use crate::segment::{Segment, Transmit};
@@ -99,6 +100,8 @@ fn text(seq: SeqNum, len: usize) -> Bytes {
 /// One connection, its owner, and what was seen of it.
 struct Run {
     connection: Connection,
+    /// It took the text of the peer's SYN.
+    early: bool,
     config: TcpConfig,
     now: Instant,
     iss: SeqNum,
@@ -119,6 +122,7 @@ impl Run {
     fn start(mode: u8, iss: SeqNum, irs: SeqNum, config: TcpConfig) -> Self {
         let opening = Opening { tuple: Script::tuple(), iss, ts_offset: 77, mtu: 1500 };
         let (now, shared) = (Instant::from_nanos(1_000_000_000), Arc::new(config.clone()));
+        let early = mode & 0x60 == 0x60;
         let record = SynRecord {
             tuple: opening.tuple,
             irs,
@@ -129,6 +133,7 @@ impl Run {
             sack_permitted: mode & 16 != 0,
             ecn_flags: TcpFlags::empty(),
             ecn: Ecn::NotEct,
+            fast_open: if early { FastOpenAnswer::Accepted(None) } else { FastOpenAnswer::Ignored },
             received_at: now,
         };
         let active = mode & 3 == 0;
@@ -138,6 +143,7 @@ impl Run {
             Connection::accept(now, &record, opening, shared)
         };
         let mut run = Self {
+            early: early && !active,
             connection,
             config,
             now,
@@ -151,6 +157,9 @@ impl Run {
             ended: false,
             resets_after_end: 0,
         };
+        if early {
+            run.open_early(mode, irs);
+        }
         run.poll();
         if mode & 3 > 1 {
             run.step(&Step::Answer(255, 0, 0xffff));
@@ -158,12 +167,30 @@ impl Run {
         run
     }
 
+    /// Opens fast: with text on our SYN, or on the peer's.
+    fn open_early(&mut self, mode: u8, irs: SeqNum) {
+        let len = usize::from(mode) * 10;
+        if self.early {
+            let mut syn = self.segment(irs, SeqNum(0), TcpFlags::SYN, len, 0xffff, |_| {});
+            if mode & 8 != 0 {
+                syn.header.options.timestamps = Some(Timestamps { val: 5_000, ecr: 0 });
+            }
+            self.connection.handle_segment(self.now, syn);
+        } else {
+            let cookie = FastOpenCookie::new(&[1; 8]);
+            self.connection.open_fast(&FastOpenOffer { cookie, mss: Some(1460) });
+            self.connection.write(text(self.iss + 1, len)).expect("the sending half is open");
+            self.written = len as u32;
+        }
+    }
+
     fn info(&self) -> TcpInfo {
         self.connection.info()
     }
 
     fn una(&self) -> SeqNum {
-        let handshake = u32::from(self.connection.state().is_synchronized());
+        // An end that opens early has no place for its SYN in the books.
+        let handshake = u32::from(self.early || self.connection.state().is_synchronized());
         self.iss + handshake + self.info().stats.bytes_acked as u32
     }
 
@@ -307,7 +334,7 @@ impl Run {
             };
             for segment in wire_segments(&transmit, &payload) {
                 assert!(segment.header.header_len() + segment.payload.len() <= 1480, "within the MTU");
-                let start = segment.header.seq;
+                let start = segment.header.seq + u32::from(segment.header.flags.contains(TcpFlags::SYN));
                 assert_eq!(segment.payload, text(start, segment.payload.len()), "the octets of their place");
             }
             empty += usize::from(transmit.payload_len == 0 && transmit.header.flags == TcpFlags::ACK);

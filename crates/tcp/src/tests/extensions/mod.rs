@@ -4,6 +4,7 @@ mod accurate_ecn;
 mod attacks;
 mod congestion;
 mod ecn;
+mod fast_open;
 mod identity;
 mod invariants;
 mod new_reno;
