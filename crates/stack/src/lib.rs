@@ -56,6 +56,7 @@ mod clock;
 mod demux;
 mod error;
 pub mod ext;
+mod fast_open;
 mod fragment;
 mod icmp;
 mod ingress;
@@ -76,7 +77,8 @@ pub use listener::{Incoming, ListenConfig, TcpIncoming, TcpListener, TcpListener
 pub use netstack_device as device;
 pub use netstack_tcp::congestion::{self, CongestionControl};
 pub use netstack_tcp::{
-    CloseReason, EcnMode, EcnPolicy, IcmpNotice, KeepAlive, State, SynPolicy, TcpConfig, TcpInfo, TcpStats,
+    CloseReason, EcnMode, EcnPolicy, FastOpen, IcmpNotice, KeepAlive, State, SynPolicy, TcpConfig, TcpInfo,
+    TcpStats,
 };
 pub use ping::{Ping, PingError, PingFailure, PingReply};
 pub use route::{IpNetwork, IpPrefix, PrefixError};

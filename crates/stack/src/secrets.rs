@@ -21,12 +21,14 @@ pub(crate) struct Secrets {
     spread: [u8; 16],
     /// Of the identifications of fragments.
     pub(crate) fragments: [u8; 16],
+    /// Of Fast Open cookies.
+    pub(crate) fast_open: [u8; 16],
 }
 
 impl Secrets {
     /// Keys from the operating system.
     pub(crate) fn from_system() -> io::Result<Self> {
-        let mut secrets = [[0; 16]; 9];
+        let mut secrets = [[0; 16]; 10];
         for key in &mut secrets {
             getrandom::fill(key).map_err(|error| {
                 io::Error::other(format!("the operating system's random source gave no keys: {error}"))
@@ -46,12 +48,12 @@ impl Secrets {
             }
             key
         };
-        Self::from_keys([0, 1, 2, 3, 4, 5, 6, 7, 8].map(derive))
+        Self::from_keys([0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(derive))
     }
 
-    fn from_keys(keys: [[u8; 16]; 9]) -> Self {
-        let [isn, ports, table, flow, spread, fragments, udp_ports, pings, cookies] = keys;
-        Self { isn, ports, udp_ports, pings, cookies, table, flow, spread, fragments }
+    fn from_keys(keys: [[u8; 16]; 10]) -> Self {
+        let [isn, ports, table, flow, spread, fragments, udp_ports, pings, cookies, fast_open] = keys;
+        Self { isn, ports, udp_ports, pings, cookies, table, flow, spread, fragments, fast_open }
     }
 
     /// Where a connection lies in the demultiplexer's table.

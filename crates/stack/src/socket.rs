@@ -1,5 +1,7 @@
 //! A TCP socket before it connects or listens.
 
+mod fast_open;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -49,6 +51,7 @@ struct Settings {
     linger: Linger,
     reuse_address: bool,
     reuse_port: bool,
+    fastopen: u32,
     bound: Option<Reservation>,
 }
 
@@ -78,6 +81,7 @@ impl TcpSocket {
             linger: Linger::Background,
             reuse_address: false,
             reuse_port: false,
+            fastopen: 0,
             bound: None,
         };
         Ok(Self { stack: stack.clone(), v6, settings: Mutex::new(settings) })
@@ -478,7 +482,11 @@ const LEAST_MSS: u16 = 88;
 impl Settings {
     fn listen_config(&self, stack: &Stack, backlog: usize) -> ListenConfig {
         let mut config = stack.inner.listen_config.clone();
-        config.backlog(backlog).reuse_port(self.reuse_port).tcp(self.tcp.clone());
+        config
+            .backlog(backlog)
+            .reuse_port(self.reuse_port)
+            .fastopen(self.fastopen as usize)
+            .tcp(self.tcp.clone());
         config.reuse_address = self.reuse_address;
         config.linger = self.linger;
         config

@@ -16,6 +16,7 @@ mod connections;
 mod deferred;
 mod facade;
 mod facade_ends;
+mod fastopen;
 mod fragments;
 mod handshake;
 mod internet;

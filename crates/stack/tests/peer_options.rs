@@ -1,4 +1,4 @@
-//! Options of a peer that the stack does not take up: TCP Fast Open and the user timeout option.
+//! Options of a peer that the stack does not take up: TCP Fast Open, where nobody asked for it, and the user timeout option.
 
 use std::io::ErrorKind;
 use std::time::Duration;

@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use netstack_device::Turn;
-use netstack_tcp::{CloseReason, Connection, Event, Instant, State};
+use netstack_tcp::{CloseReason, Connection, Event, FastOpen, Instant, Segment, State};
 use tracing::debug;
 
 pub(crate) use mailbox::{Arrival, Input};
@@ -48,8 +48,10 @@ pub(crate) struct Actor {
     generation: u32,
     /// Packets leave by the interface that the first one came by, whatever the routes say.
     pinned: bool,
-    /// Who gets the connection once its handshake is complete.
+    /// Who gets the connection once its handshake is complete; or, if it is `early`, has got it, and counts it until then.
     listener: Option<Arc<ListenerShared>>,
+    /// The application has it though its handshake is not over (RFC 7413).
+    early: bool,
     /// Bytes held by the connection, as the send lane knows.
     published: u32,
     /// What the stack's budget reckons with for our first window.
@@ -87,6 +89,7 @@ impl Actor {
         let generation = shared.inner.generation().wrapping_sub(1);
         let interface = Arc::clone(&shared.inner.interface(shared.interface()));
         Self {
+            early: listener.is_some() && connection.fast_open() == FastOpen::Used,
             connection,
             shared,
             timer: Timer::default(),
@@ -199,17 +202,7 @@ impl Actor {
     fn handle(&mut self, arrivals: &mut VecDeque<Arrival>, pieces: &mut VecDeque<Bytes>) {
         for arrival in arrivals.drain(..) {
             match arrival.input {
-                Input::Segment(segment) => {
-                    let completes = self.listener.is_some() && self.connection.completes_handshake(&segment);
-                    if completes && !self.reserve() {
-                        self.shared.inner.counters.accept_queue_full.bump();
-                        continue;
-                    }
-                    self.connection.handle_segment(arrival.at, segment);
-                    if completes {
-                        self.handshake_ended();
-                    }
-                }
+                Input::Segment(segment) => self.handle_segment(arrival.at, segment),
                 Input::Icmp { seq, notice } => self.connection.handle_icmp(seq, notice),
                 Input::TooBig { seq, mtu } => self.connection.handle_too_big(arrival.at, seq, mtu),
             }
@@ -220,19 +213,35 @@ impl Actor {
         }
     }
 
-    /// Takes a place in the accept queue.
+    fn handle_segment(&mut self, at: Instant, segment: Segment) {
+        let completes = self.listener.is_some() && self.connection.completes_handshake(&segment);
+        if completes && !self.reserve() {
+            return self.shared.inner.counters.accept_queue_full.bump();
+        }
+        self.connection.handle_segment(at, segment);
+        if completes {
+            self.handshake_ended(at);
+        }
+    }
+
+    /// Takes a place in the accept queue, unless the connection has been there.
     fn reserve(&self) -> bool {
-        self.listener.as_ref().is_some_and(|listener| listener.reserve())
+        self.early || self.listener.as_ref().is_some_and(|listener| listener.reserve())
     }
 
     /// The segment that should complete the handshake was handled: the connection goes to the listener, or the place
     /// is given back.
-    fn handshake_ended(&mut self) {
+    fn handshake_ended(&mut self, at: Instant) {
         let Some(listener) = self.listener.take() else { return };
         if self.connection.state() == State::SynReceived {
-            listener.unreserve();
+            if !self.early {
+                listener.unreserve();
+            }
             self.listener = Some(listener);
             return;
+        }
+        if std::mem::take(&mut self.early) {
+            return listener.fast_open_ended(at, false);
         }
         self.shared.inner.counters.connections_accepted.bump();
         self.shared.send.open();
@@ -252,6 +261,7 @@ impl Actor {
             self.take_requests(now);
         }
         let unlistened = orders & order::UNLISTEN != 0
+            && !self.early
             && self.listener.as_ref().is_some_and(|listener| listener.is_closed());
         if orders & order::ABORT != 0 || unlistened {
             self.orphaned = true;
@@ -287,7 +297,7 @@ impl Actor {
     /// The socket was dropped: what it wrote goes out, what it has not read turns the close into a reset.
     fn close(&mut self, now: Instant) {
         self.orphaned = true;
-        if self.listener.is_some() {
+        if self.listener.is_some() && !self.early {
             // The stack shuts down, and nobody will ever accept it: no reason to wait for the handshake.
             self.connection.abort();
             return;
@@ -382,6 +392,9 @@ impl Actor {
                 _ => {}
             }
         }
+        if let Some(news) = self.connection.poll_fast_open() {
+            self.shared.inner.learn_fast_open(&self.shared.tuple, &news);
+        }
         if let Some(news) = self.connection.poll_path_news() {
             self.shared.inner.path_mtu.tell(self.shared.remote().ip(), news);
         }
@@ -434,8 +447,13 @@ impl Actor {
     fn tell(&mut self, cause: EndCause) {
         debug!(%cause, "connection ended");
         self.shared.set_state(self.connection.state());
-        if let Some(listener) = self.listener.take() {
-            listener.half_open_ended();
+        match self.listener.take() {
+            Some(listener) if self.early => {
+                let reset = self.connection.close_reason() == Some(CloseReason::Reset);
+                listener.fast_open_ended(self.shared.inner.clock.now(), reset);
+            }
+            Some(listener) => listener.half_open_ended(),
+            None => {}
         }
         if self.orphaned {
             self.shared.recv.discard();

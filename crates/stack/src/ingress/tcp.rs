@@ -101,12 +101,12 @@ impl Packet<'_> {
             return counters.drop_budget_syn.bump();
         }
         match listener.handle_syn(self.at, tuple, segment, iss_above.is_some()) {
-            SynAction::Spawn(syn) => self.open(syn, listener, iss_above),
+            SynAction::Spawn(syn) => self.open(syn, segment, listener, iss_above),
             SynAction::Recycle(syn) => {
                 if listener.recycle_oldest() {
                     counters.half_open_recycled.bump();
                 }
-                self.open(syn, listener, iss_above);
+                self.open(syn, segment, listener, iss_above);
             }
             SynAction::Cookie(syn) => self.answer_with_cookie(&syn, &listener),
             SynAction::CheckCookie => self.check_cookie(tuple, segment, &listener),
@@ -122,15 +122,25 @@ impl Packet<'_> {
         }
     }
 
-    /// Makes a half-open connection of a SYN that `listener` took.
-    fn open(&mut self, syn: SynRecord, listener: Arc<ListenerShared>, iss_above: Option<SeqNum>) {
+    /// Makes a connection of `segment`, a SYN that `listener` took: half open, or handed over at once.
+    fn open(
+        &mut self,
+        syn: SynRecord,
+        segment: &Segment,
+        listener: Arc<ListenerShared>,
+        iss_above: Option<SeqNum>,
+    ) {
+        self.inner.counters.fast_open_answered(syn.fast_open);
         let config = listener.config();
-        let origin = Origin::Passive { syn, listener: Arc::clone(&listener), iss_above };
+        let early = syn.fast_open.is_accepted().then_some(segment);
+        let origin = Origin::Passive { syn, early, listener: Arc::clone(&listener), iss_above };
         // Answers leave by the interface that the SYN came in by.
         match self.inner.spawn(syn.tuple, self.interface, &config, origin) {
             // It closed since it took the SYN, and may have missed this handshake.
             Some(shared) if listener.is_closed() => shared.order(order::UNLISTEN),
+            Some(_) if early.is_some() => {}
             Some(shared) => listener.half_open(&shared),
+            None if early.is_some() => listener.fast_open_withdrawn(self.at),
             None => listener.half_open_ended(),
         }
     }

@@ -26,6 +26,7 @@ pub struct ListenConfig {
     pub(crate) reuse_address: bool,
     pub(crate) linger: Linger,
     pub(crate) decision_timeout: Duration,
+    pub(crate) fastopen: usize,
     pub(crate) tcp: Option<TcpConfig>,
 }
 
@@ -39,6 +40,7 @@ impl Default for ListenConfig {
             reuse_address: true,
             linger: Linger::Background,
             decision_timeout: Duration::from_secs(60),
+            fastopen: 0,
             tcp: None,
         }
     }
@@ -86,6 +88,15 @@ impl ListenConfig {
     /// [`TcpIncoming`](crate::TcpIncoming) only. Default 60 s.
     pub fn decision_timeout(&mut self, limit: Duration) -> &mut Self {
         self.decision_timeout = limit;
+        self
+    }
+
+    /// Takes data on SYNs (TCP Fast Open, RFC 7413), of up to `pending` connections whose handshake is not over; see
+    /// [`TcpListener::set_fastopen`](crate::TcpListener::set_fastopen). Default 0: never. A
+    /// [`TcpIncoming`](crate::TcpIncoming) never does: its application decides on the SYN alone, and data comes behind a
+    /// plain handshake.
+    pub fn fastopen(&mut self, pending: usize) -> &mut Self {
+        self.fastopen = pending;
         self
     }
 

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use netstack_tcp::{FourTuple, Instant, Segment, State, SynAction, SynCookies, SynPolicy, TcpConfig};
+use netstack_tcp::{
+    CookieKey, FourTuple, Instant, Segment, State, SynAction, SynCookies, SynPolicy, TcpConfig,
+};
 use tracing::warn;
 
 use super::undecided::{Ticket, Undecided};
@@ -146,6 +148,27 @@ impl ListenerShared {
     /// A handshake ended without becoming a connection, or became one past the accept queue.
     pub(crate) fn half_open_ended(&self) {
         lock(&self.queue).counts.half_open_ended();
+    }
+
+    /// Takes data on SYNs of up to `limit` connections whose handshake is not over.
+    pub(super) fn set_fast_open(&self, key: [u8; 16], limit: usize) {
+        lock(&self.queue).counts.set_fast_open(CookieKey::new(key), limit);
+    }
+
+    pub(super) fn fast_open_limit(&self) -> usize {
+        lock(&self.queue).counts.fast_open_limit()
+    }
+
+    /// The handshake of a connection that was handed over early is over; `reset` says that a RST has ended it.
+    pub(crate) fn fast_open_ended(&self, now: Instant, reset: bool) {
+        lock(&self.queue).counts.fast_open_ended(now, reset);
+    }
+
+    /// Nothing became of a SYN whose data was to be taken: its place in the accept queue is free.
+    pub(crate) fn fast_open_withdrawn(&self, now: Instant) {
+        let counts = &mut lock(&self.queue).counts;
+        counts.dequeued();
+        counts.fast_open_ended(now, false);
     }
 
     /// Takes a place in the accept queue for a handshake that may be complete.

@@ -162,6 +162,9 @@ impl Place {
     ) -> io::Result<Self> {
         let tcp = config.tcp.clone().map_or_else(|| Arc::clone(&inner.config), Arc::new);
         let shared = inner.listeners.insert(local, (config, tcp, mode), own, &inner.ports)?;
+        if config.fastopen > 0 {
+            shared.set_fast_open(inner.secrets.fast_open, config.fastopen);
+        }
         let place = Self { shared, inner: Arc::clone(inner) };
         // A stop since the look above has closed the listeners that it found, and may have missed this one.
         inner.check_running()?;

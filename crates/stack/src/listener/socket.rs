@@ -176,6 +176,40 @@ impl TcpListener {
         Ok(self.place.shared.local)
     }
 
+    /// Takes data on SYNs from now on (TCP Fast Open, RFC 7413; `TCP_FASTOPEN` of Linux), of up to `pending` connections whose
+    /// handshake is not over; 0 switches it off, which is the default.
+    ///
+    /// A client that asks gets a cookie, bound to its address. When it comes again with the cookie and data, it is accepted at
+    /// once: the data can be read, and what is written leaves right behind the SYN-ACK, a round trip before the handshake is
+    /// over. Past `pending` such connections, and without a valid cookie, data waits for a plain handshake. A cookie is good
+    /// for one to two days, and until the stack ends.
+    ///
+    /// # Replays
+    ///
+    /// A SYN that the network repeats after its connection has ended opens another, with the same data: **the application may
+    /// see a request twice** (RFC 7413 2.1, 6.3.1). Use it only where that does no harm, as with a `GET`, or with TLS, whose
+    /// handshake is what comes twice. A stolen cookie lets its owner's address be forged: then nobody is there
+    /// ([`TcpInfo::state`](crate::TcpInfo::state) stays SYN-RECEIVED), while answers go to a victim. `pending` bounds
+    /// how many of these there can be; those that the victim resets count for another minute.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub fn set_fastopen(&self, pending: u32) -> io::Result<()> {
+        let Place { shared, inner } = &self.place;
+        shared.set_fast_open(inner.secrets.fast_open, pending as usize);
+        Ok(())
+    }
+
+    /// How many connections may be early; see [`set_fastopen`](Self::set_fastopen).
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub fn fastopen(&self) -> io::Result<u32> {
+        Ok(u32::try_from(self.place.shared.fast_open_limit()).unwrap_or(u32::MAX))
+    }
+
     /// Sets the IPv4 TTL, or the IPv6 hop limit, of connections whose SYN comes from now on, their SYN-ACK included:
     /// 1 to 255.
     ///

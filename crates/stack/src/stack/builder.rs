@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use netstack_device::Device;
-use netstack_tcp::{IsnGenerator, PortAllocator, SynCookies, TcpConfig};
+use netstack_tcp::{FastOpenCache, IsnGenerator, PortAllocator, SynCookies, TcpConfig};
 use tokio::runtime::Handle;
 
 use super::counters::Counters;
@@ -344,6 +344,7 @@ impl StackBuilder {
             echo_limiter: Limiter::new(self.echo_replies),
             pings: Pings::new(secrets.pings),
             sent_sizes: SentSizes::new(secrets),
+            fast_open: Mutex::new(FastOpenCache::new()),
             fragment_ids: FragmentIds::new(secrets.fragments),
             fragments: Fragments::new(self.reassembly),
             outlives_devices: self.outlive_devices,

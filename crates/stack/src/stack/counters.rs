@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use netstack_tcp::SynDrop;
+use netstack_tcp::{FastOpen, FastOpenAnswer, SynDrop};
 use netstack_wire::ParseError;
 
 /// One live counter.
@@ -70,6 +70,18 @@ counters! {
     connections_opened,
     /// Connections handed to an accept queue.
     connections_accepted,
+    /// Connections of ours whose data on the SYN was taken at once (RFC 7413).
+    fast_open_used,
+    /// Connections of ours whose data on the SYN was not taken, and was sent again behind the handshake.
+    fast_open_fallback,
+    /// Cookies given to clients that asked for one.
+    fast_open_cookies,
+    /// Connections accepted before their handshake was over, for their SYN had a valid cookie.
+    fast_open_accepted,
+    /// SYNs whose cookie was not valid: plain handshakes.
+    fast_open_refused,
+    /// SYNs with a valid cookie that found too many such connections pending: plain handshakes.
+    fast_open_limited,
     /// UDP datagrams put into the queue of a socket or session; a super-datagram counts once.
     rx_datagrams,
     /// UDP datagrams sent.
@@ -217,6 +229,27 @@ impl Counters {
             _ => &self.drop_extension_header,
         };
         counter.bump();
+    }
+
+    /// Counts what a listener made of a SYN's Fast Open option.
+    pub(crate) fn fast_open_answered(&self, answer: FastOpenAnswer) {
+        let counter = match answer {
+            FastOpenAnswer::Ignored => return,
+            FastOpenAnswer::Given(_) => &self.fast_open_cookies,
+            FastOpenAnswer::Refused(_) => &self.fast_open_refused,
+            FastOpenAnswer::Limited => &self.fast_open_limited,
+            FastOpenAnswer::Accepted(_) => &self.fast_open_accepted,
+        };
+        counter.bump();
+    }
+
+    /// Counts what became of data on a SYN of ours.
+    pub(crate) fn fast_open_ended(&self, outcome: FastOpen) {
+        match outcome {
+            FastOpen::Used => self.fast_open_used.bump(),
+            FastOpen::Fallback => self.fast_open_fallback.bump(),
+            _ => {}
+        }
     }
 
     /// Counts a segment that a listener refused.

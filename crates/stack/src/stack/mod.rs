@@ -14,10 +14,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use netstack_device::DeviceCounters;
 use netstack_tcp::{
-    Connection, FourTuple, Instant, IsnGenerator, Opening, PortAllocator, Segment, SynCookies, SynRecord,
-    TcpConfig,
+    Connection, FastOpenCache, FourTuple, Instant, IsnGenerator, Opening, PortAllocator, Segment, SynCookies,
+    SynRecord, TcpConfig,
 };
 use netstack_wire::SeqNum;
 use tokio::runtime::Handle;
@@ -72,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) pings: Pings,
     pub(crate) path_mtu: PathMtus,
     pub(crate) sent_sizes: SentSizes,
+    /// What is known of servers that gave us cookies.
+    pub(crate) fast_open: Mutex<FastOpenCache>,
     pub(crate) fragment_ids: FragmentIds,
     pub(crate) fragments: Fragments,
     /// Whether sockets wait for another device when the last has died.
@@ -80,12 +83,17 @@ pub(crate) struct Inner {
 }
 
 /// How a connection begins.
-pub(crate) enum Origin {
-    /// `TcpStream::connect`.
-    Active,
+pub(crate) enum Origin<'a> {
+    /// `TcpStream::connect`; or `connect_fastopen`, with text of which what the send buffer has room for is taken off.
+    Active { text: Option<&'a mut Bytes> },
     /// A SYN that a listener took; if it reopens a tuple in TIME-WAIT, the initial sequence number has to lie above the one
-    /// given.
-    Passive { syn: SynRecord, listener: Arc<ListenerShared>, iss_above: Option<SeqNum> },
+    /// given. With the SYN as it came if its data is taken and the connection handed over at once.
+    Passive {
+        syn: SynRecord,
+        early: Option<&'a Segment>,
+        listener: Arc<ListenerShared>,
+        iss_above: Option<SeqNum>,
+    },
     /// The SYN of this number, which the application has accepted.
     Deferred { id: u64 },
     /// An ACK that brought a cookie back, and the SYN that it was sent for.
@@ -126,21 +134,24 @@ impl Inner {
         tuple: FourTuple,
         interface: usize,
         config: &Arc<TcpConfig>,
-        origin: Origin,
+        origin: Origin<'_>,
     ) -> Option<Arc<Shared>> {
         let entered = self.enter()?;
         let shared = Arc::new(Shared::new(self, tuple, interface, config));
+        let (mut text, mut early) = (None, None);
         let (start, listener) = match origin {
-            Origin::Active => {
+            Origin::Active { text: written } => {
                 if !self.table.insert(&shared, false) {
                     return None;
                 }
+                text = written;
                 (Start::Connect, None)
             }
-            Origin::Passive { syn, listener, iss_above } => {
+            Origin::Passive { syn, early: segment, listener, iss_above } => {
                 if !self.table.insert(&shared, iss_above.is_some()) {
                     return None;
                 }
+                early = segment;
                 (Start::Accept(syn, iss_above), Some(listener))
             }
             Origin::Deferred { id } => {
@@ -164,7 +175,13 @@ impl Inner {
         if let Some(mtu) = self.path_mtu.known(tuple.remote().ip()) {
             connection.set_path_mtu(now, mtu);
         }
+        if let Some(data) = text {
+            self.open_fast(&mut connection, &shared, data);
+        }
         shared.set_state(connection.state());
+        if let (Some(listener), Some(segment)) = (&listener, early) {
+            self.hand_over_early(&shared, listener, segment.clone());
+        }
         let span = tracing::debug_span!("tcp", local = %tuple.local(), remote = %tuple.remote());
         let actor = Actor::new(connection, Arc::clone(&shared), listener, pinned);
         if span.is_none() {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use netstack_tcp::{FourTuple, TcpConfig};
 
 use super::TcpStream;
@@ -77,7 +78,7 @@ impl TcpStream {
 
     async fn open(stack: &Stack, local: Option<SocketAddr>, remote: SocketAddr) -> io::Result<Self> {
         let target = Target::new(&stack.inner, local.map(canonical), remote)?;
-        target.start(&stack.inner.config)?.connected().await
+        target.start(&stack.inner.config, None)?.connected().await
     }
 
     /// Connects from what a socket holds, or from anywhere, with settings of its own.
@@ -87,9 +88,7 @@ impl TcpStream {
         remote: SocketAddr,
         config: Arc<TcpConfig>,
     ) -> io::Result<Self> {
-        let mut target = Target::new(&stack.inner, bound.map(Reservation::local), remote)?;
-        target.reserved = bound.is_some();
-        target.start(&config)?.connected().await
+        Target::bound(stack, bound, remote)?.start(&config, None)?.connected().await
     }
 
     /// Waits until the connection is open. Dropping the future gives it up: in SYN-SENT without a packet (S-CLOSE-2), in
@@ -113,7 +112,7 @@ impl TcpStream {
 }
 
 /// Where a connection is to go, and from where.
-struct Target<'a> {
+pub(super) struct Target<'a> {
     inner: &'a Arc<Inner>,
     interface: usize,
     /// Port 0 stands for any.
@@ -132,8 +131,22 @@ impl<'a> Target<'a> {
         Ok(Self { inner, interface, local, remote, reserved: false })
     }
 
-    /// Takes a tuple and sends the SYN.
-    fn start(&self, config: &Arc<TcpConfig>) -> io::Result<TcpStream> {
+    /// From what a socket holds, or from anywhere.
+    pub(super) fn bound(
+        stack: &'a Stack,
+        bound: Option<&Reservation>,
+        remote: SocketAddr,
+    ) -> io::Result<Self> {
+        let target = Self::new(&stack.inner, bound.map(Reservation::local), remote)?;
+        Ok(Self { reserved: bound.is_some(), ..target })
+    }
+
+    /// Takes a tuple and sends the SYN; with `text`, opens fast, and takes off what the send buffer has room for.
+    pub(super) fn start(
+        &self,
+        config: &Arc<TcpConfig>,
+        mut text: Option<&mut Bytes>,
+    ) -> io::Result<TcpStream> {
         let Self { inner, interface, local, remote, reserved } = *self;
         let tuple_from = |port| FourTuple::new(SocketAddr::new(local.ip(), port), remote);
         let in_use = |port| {
@@ -157,7 +170,8 @@ impl<'a> Target<'a> {
                 port if in_use(port) => return Err(in_use_error(local, remote)),
                 port => port,
             };
-            let spawned = inner.spawn(tuple_from(port), interface, config, Origin::Active);
+            let origin = Origin::Active { text: text.as_deref_mut() };
+            let spawned = inner.spawn(tuple_from(port), interface, config, origin);
             if let Some(shared) = spawned {
                 inner.counters.connections_opened.bump();
                 return Ok(TcpStream::new(shared));

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod connect;
+mod fast_open;
 mod settings;
 mod split;
 mod split_owned;
