@@ -9,8 +9,8 @@ use tokio_netstack::TcpConfig;
 
 use crate::world::{CaseResult, World};
 use crate::{
-    change, close, connect, cookies, deferred, ecn, hostile, icmp, lossy, many, narrow, options, postgres,
-    reset, transfer, udp,
+    change, close, connect, cookies, deferred, ecn, fastopen, hostile, icmp, lossy, many, narrow, options,
+    postgres, reset, transfer, udp,
 };
 
 /// The kind of Tokio runtime that the stack runs on.
@@ -111,6 +111,10 @@ cases! {
     "deferred::any_address::v6": deferred::any_address, MultiThread, V6, Plain, 20 where any_address;
     "options::of_a_socket::v4": options::of_a_socket, CurrentThread, V4, Plain, 10;
     "options::of_a_socket::v6": options::of_a_socket, MultiThread, V6, Plain, 10;
+    "fastopen::from_kernel::v4": fastopen::from_kernel, MultiThread, V4, Plain, 20;
+    "fastopen::from_kernel::v6": fastopen::from_kernel, CurrentThread, V6, Offload, 20;
+    "fastopen::to_kernel::v4": fastopen::to_kernel, CurrentThread, V4, Offload, 20;
+    "fastopen::to_kernel::v6": fastopen::to_kernel, MultiThread, V6, Plain, 20;
     "ecn::both_roles::v4": ecn::both_roles, CurrentThread, V4, Plain, 20, ecn::asking;
     "ecn::both_roles::v6": ecn::both_roles, MultiThread, V6, Offload, 20, ecn::asking;
     "ecn::both_roles::accurate": ecn::both_roles, MultiThread, V4, Offload, 20, ecn::accurate;

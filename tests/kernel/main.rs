@@ -14,6 +14,7 @@ mod connect;
 mod cookies;
 mod deferred;
 mod ecn;
+mod fastopen;
 mod forge;
 mod gate;
 mod harness;
