@@ -28,6 +28,10 @@ pub(crate) struct Args {
     /// Write all packets to this file, in the pcapng format of Wireshark
     #[arg(long, value_name = "FILE", requires = "tun")]
     pub(crate) pcap: Option<PathBuf>,
+
+    /// Tell the connections to whoever asks on this Unix socket: `netstack ss --control PATH`
+    #[arg(long, value_name = "PATH", requires = "tun")]
+    pub(crate) control: Option<PathBuf>,
 }
 
 impl Args {

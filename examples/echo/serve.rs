@@ -45,6 +45,11 @@ async fn serve(name: &str, args: Args) -> io::Result<()> {
         builder = builder.address(prefix);
     }
     let stack = builder.build()?;
+    let control = args.control.as_deref().map(|path| tokio_netstack::control::serve(&stack, path));
+    let _control = control.transpose().map_err(|error| {
+        let text = format!("cannot offer the control socket: {error}; name a path that is free");
+        io::Error::new(error.kind(), text)
+    })?;
     let addresses: Vec<IpAddr> = own.iter().map(IpPrefix::addr).collect();
     services::start(&stack, &addresses).await?;
     eprintln!("ready: {}", described(name, &addresses));

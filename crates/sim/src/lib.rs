@@ -9,13 +9,15 @@
 //! - [`net::Network`]: whole stacks and applications under paused Tokio time, with routers, and links that change at run
 //!   time. [`device::pair`] is two bare [`Device`](netstack_device::Device)s with one link between them.
 //!
-//! The same seed gives the same packets at the same instants; [`Trace`] is the number to compare.
+//! The same seed gives the same packets at the same instants; [`Trace`] is the number to compare. [`record`] keeps everything
+//! that happened in one log, as JSON lines and as a capture.
 
 pub mod device;
 pub mod heap;
 mod impair;
 mod link;
 pub mod net;
+pub mod record;
 mod rng;
 pub mod scenario;
 mod seed;

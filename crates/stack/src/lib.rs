@@ -53,6 +53,8 @@ struct Readme;
 mod actor;
 mod budget;
 mod clock;
+#[cfg(all(unix, feature = "control"))]
+pub mod control;
 mod demux;
 mod error;
 pub mod ext;

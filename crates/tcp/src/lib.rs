@@ -60,4 +60,5 @@ pub use send::mtu::{PathNews, ReportFloor};
 pub use state::{CloseReason, IcmpNotice, State};
 pub use time::Instant;
 pub use time_wait::{TimeWait, TimeWaitAction};
+pub use timer::Timer;
 pub use tuple::FourTuple;

@@ -7,7 +7,8 @@ use crate::time::Instant;
 
 /// The timers of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Timer {
+#[non_exhaustive]
+pub enum Timer {
     /// The tail loss probe (RFC 8985 7.2); before [`Self::Retransmit`], which it moves on.
     Probe,
     /// The reordering timer of RACK (RFC 8985 6.2).
@@ -29,7 +30,8 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    pub(crate) const ALL: [Self; 9] = [
+    /// Every timer, in the order in which those that are due at once are handled.
+    pub const ALL: [Self; 9] = [
         Self::Probe,
         Self::Reorder,
         Self::Retransmit,
@@ -40,6 +42,22 @@ impl Timer {
         Self::UserTimeout,
         Self::Lifetime,
     ];
+
+    /// The name in a word, as traces spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Probe => "probe",
+            Self::Reorder => "reorder",
+            Self::Retransmit => "retransmit",
+            Self::Persist => "persist",
+            Self::Pacing => "pacing",
+            Self::DelayedAck => "delayed-ack",
+            Self::KeepAlive => "keep-alive",
+            Self::UserTimeout => "user-timeout",
+            Self::Lifetime => "lifetime",
+        }
+    }
 }
 
 /// One deadline per [`Timer`].

@@ -96,6 +96,14 @@ impl Endpoint {
         }
     }
 
+    /// The record that stands for the connection in TIME-WAIT.
+    pub fn time_wait(&self) -> Option<&TimeWait> {
+        match &self.life {
+            Life::TimeWait(record) => Some(record),
+            _ => None,
+        }
+    }
+
     /// State of the connection; `None` before it exists.
     pub fn state(&self) -> Option<State> {
         match &self.life {
@@ -268,7 +276,14 @@ impl Endpoint {
             self.closed.get_or_insert(CloseReason::Normal);
             self.life = Life::TimeWait(record);
         } else if connection.state() == State::Closed {
-            self.life = Life::Closed;
+            let reset = matches!(connection.close_reason(), Some(CloseReason::Refused | CloseReason::Reset));
+            if reset && self.config.open == Open::Passive && !self.connected {
+                // RFC 9293 3.10.7.4: a reset returns a passive open to LISTEN.
+                self.closed = None;
+                self.life = Life::Listening;
+            } else {
+                self.life = Life::Closed;
+            }
         }
     }
 

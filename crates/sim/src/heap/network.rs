@@ -1,6 +1,6 @@
 //! Flows and the links that they share.
 
-use netstack_tcp::Instant;
+use netstack_tcp::{Instant, Segment};
 
 use super::deadlines::Deadlines;
 use super::end::End;
@@ -137,6 +137,11 @@ impl<A: App, B: App, O: Observer> Network<A, B, O> {
         Some(self.now)
     }
 
+    /// Lets a segment that nobody sends in this run arrive at `at`, as if `from` had sent it: an old duplicate, or a forgery.
+    pub fn inject(&mut self, from: EndId, segment: Segment, at: Instant) {
+        self.wires.inject(self.now, from, segment, at.max(self.now));
+    }
+
     /// Runs until nothing is left to happen: the connections are gone and nothing is under way.
     pub fn run(&mut self) {
         while self.step().is_some() {}
@@ -210,6 +215,11 @@ impl<A: App, B: App, O: Observer> Network<A, B, O> {
     /// The observer.
     pub fn observer(&self) -> &O {
         &self.wires.observer
+    }
+
+    /// Ends the run and gives out what the observer has seen.
+    pub fn into_observer(self) -> O {
+        self.wires.observer
     }
 }
 

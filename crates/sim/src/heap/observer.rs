@@ -14,6 +14,11 @@ pub trait Observer {
         let _ = (now, from, hops, segment, fate);
     }
 
+    /// So many bytes and packets wait in front of the line of `link` after it was given a packet at `now`, or took one.
+    fn queued(&mut self, now: Instant, link: usize, bytes: usize, packets: usize) {
+        let _ = (now, link, bytes, packets);
+    }
+
     /// `segment` reached `at`, which is about to handle it.
     fn arrived(&mut self, now: Instant, at: EndId, segment: &Segment) {
         let _ = (now, at, segment);
@@ -32,6 +37,11 @@ impl<O: Observer, P: Observer> Observer for (O, P) {
     fn sent(&mut self, now: Instant, from: EndId, hops: usize, segment: &Segment, fate: Fate) {
         self.0.sent(now, from, hops, segment, fate);
         self.1.sent(now, from, hops, segment, fate);
+    }
+
+    fn queued(&mut self, now: Instant, link: usize, bytes: usize, packets: usize) {
+        self.0.queued(now, link, bytes, packets);
+        self.1.queued(now, link, bytes, packets);
     }
 
     fn arrived(&mut self, now: Instant, at: EndId, segment: &Segment) {

@@ -145,6 +145,11 @@ impl<A: App, B: App, O: Observer> Pair<A, B, O> {
     pub fn observer(&self) -> &O {
         self.0.observer()
     }
+
+    /// Ends the run and gives out what the observer has seen.
+    pub fn into_observer(self) -> O {
+        self.0.into_observer()
+    }
 }
 
 #[cfg(test)]

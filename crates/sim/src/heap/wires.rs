@@ -1,5 +1,7 @@
 //! What the ends share: the links, the packets on them, and who watches.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use netstack_tcp::{Instant, Segment};
 use netstack_wire::Ecn;
@@ -50,6 +52,8 @@ struct Packet {
     hops: usize,
     ip_header: usize,
     segment: Segment,
+    /// How much later than it would it arrives behind its present link.
+    hold: Duration,
 }
 
 impl<O: Observer> Wires<O> {
@@ -103,14 +107,27 @@ impl<O: Observer> Wires<O> {
 
     /// Gives a segment of `from` to the first link of its route.
     pub(crate) fn send(&mut self, now: Instant, from: EndId, ip_header: usize, segment: Segment) {
-        self.cross(now, Packet { from, hops: 0, ip_header, segment });
+        self.cross(now, Packet { from, hops: 0, ip_header, segment, hold: Duration::ZERO });
+    }
+
+    /// Lets a segment that nobody sent in this run come in at `at`, as from `from`.
+    pub(crate) fn inject(&mut self, now: Instant, from: EndId, segment: Segment, at: Instant) {
+        let hops = self.routes[from.index()].len();
+        let packet = Packet { from, hops, ip_header: 0, segment, hold: Duration::ZERO };
+        let fate = Fate::Arrives { at, copy: None };
+        self.record(now, &packet, fate);
+        self.observer.sent(now, from, 0, &packet.segment, fate);
+        self.heap.push(at, Event::Crossed(packet));
     }
 
     fn cross(&mut self, now: Instant, mut packet: Packet) {
         let link = self.routes[packet.from.index()][packet.hops];
         let len = packet.ip_header + packet.segment.header.header_len() + packet.segment.payload.len();
-        let doomed = packet.hops == 0
-            && self.victims.iter_mut().any(|victim| victim.takes(packet.from, &packet.segment));
+        let mut victims = self.victims.iter_mut().filter(|_| packet.hops == 0);
+        let victim = victims.find(|victim| victim.takes(packet.from, &packet.segment));
+        let hold = victim.map(|victim| victim.hold());
+        let doomed = hold == Some(None);
+        packet.hold = hold.flatten().unwrap_or_default();
         if self.links[link].must_hold() {
             // The two directions of a flow are flows of their own.
             let size = (len, packet.from.index() as u64, packet.segment.ecn);
@@ -123,7 +140,13 @@ impl<O: Observer> Wires<O> {
         }
         let fate = self.links[link].carry(now, len, doomed);
         packet.segment.ecn = self.links[link].mark(packet.segment.ecn);
+        self.tell_depth(now, link);
         self.leave(now, packet, fate);
+    }
+
+    fn tell_depth(&mut self, now: Instant, link: usize) {
+        let (bytes, packets) = self.links[link].waiting(now);
+        self.observer.queued(now, link, bytes, packets);
     }
 
     /// Lets leave what the line of a link takes by `now`.
@@ -133,6 +156,7 @@ impl<O: Observer> Wires<O> {
         if let Some(again) = again {
             self.heap.push(again, Event::Line(link));
         }
+        self.tell_depth(now, link);
         self.settle(now, outcomes);
     }
 
@@ -153,7 +177,10 @@ impl<O: Observer> Wires<O> {
     }
 
     /// A packet has its fate on a link.
-    fn leave(&mut self, now: Instant, mut packet: Packet, fate: Fate) {
+    fn leave(&mut self, now: Instant, mut packet: Packet, mut fate: Fate) {
+        if let Fate::Arrives { at, .. } = &mut fate {
+            *at += std::mem::take(&mut packet.hold);
+        }
         self.record(now, &packet, fate);
         self.observer.sent(now, packet.from, packet.hops, &packet.segment, fate);
         packet.hops += 1;

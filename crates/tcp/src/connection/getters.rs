@@ -8,7 +8,6 @@ use crate::segment::Segment;
 use crate::state::{CloseReason, State};
 use crate::time::Instant;
 use crate::time_wait::TimeWait;
-#[cfg(test)]
 use crate::timer::Timer;
 use crate::tuple::FourTuple;
 
@@ -181,8 +180,8 @@ impl Connection {
     }
 
     /// When `timer` fires, if it runs.
-    #[cfg(test)]
-    pub(crate) fn deadline(&self, timer: Timer) -> Option<Instant> {
+    #[must_use]
+    pub fn deadline(&self, timer: Timer) -> Option<Instant> {
         self.timers.deadline(timer)
     }
 }

@@ -32,3 +32,15 @@ fn the_ack_that_reaches_the_byte_is_taken_across_the_wrap() {
         [first, first.wrapping_add(99), 50, 50].map(|ack| victim.takes(END, &segment(0, ack))).to_vec();
     assert_eq!(taken, [false, false, true, false]);
 }
+
+#[test]
+fn the_packet_with_the_flags_is_taken_by_its_number_among_those() {
+    let syn = TcpFlags::SYN;
+    let mut victim = Victim::new(END, Pick::Flags(syn, 2));
+    let mut with = |flags| {
+        let mut segment = segment(0, 0);
+        segment.header.flags = flags;
+        victim.takes(END, &segment)
+    };
+    assert_eq!([syn, TcpFlags::ACK, syn | TcpFlags::ACK, syn].map(&mut with), [false, false, true, false]);
+}

@@ -1,0 +1,225 @@
+//! Panels of curves below each other, drawn with plotters.
+
+use std::error::Error;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::Picture;
+use super::palette::{Colour, GRID, INK, MUTED, PAPER};
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const WIDTH: u32 = 960;
+const HEAD: u32 = 40;
+const LEGEND: u32 = 26;
+const PANEL: u32 = 250;
+const FOOT: u32 = 16;
+
+/// How the points of a series are drawn.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Joined.
+    Line,
+    /// Each value holds until the next.
+    Step,
+    /// By themselves.
+    Dots,
+}
+
+/// A named curve.
+pub(super) struct Series {
+    pub(super) name: String,
+    pub(super) colour: Colour,
+    pub(super) kind: Kind,
+    pub(super) points: Vec<(f64, f64)>,
+}
+
+/// Vertical strokes: time, lower and upper end.
+pub(super) struct Strokes {
+    pub(super) name: String,
+    pub(super) colour: Colour,
+    pub(super) width: u32,
+    pub(super) strokes: Vec<(f64, f64, f64)>,
+}
+
+/// One panel: what its y axis shows, and what is in it.
+pub(super) struct Panel {
+    pub(super) y: String,
+    pub(super) series: Vec<Series>,
+    pub(super) strokes: Vec<Strokes>,
+    /// Height, as a multiple of the usual one.
+    pub(super) height: f64,
+}
+
+/// Draws the panels over one axis of time, seconds from `span.0` to `span.1`.
+pub(super) fn draw(title: &str, span: (f64, f64), panels: &[Panel]) -> Picture {
+    let heights: Vec<u32> = panels.iter().map(|panel| (f64::from(PANEL) * panel.height) as u32).collect();
+    let height = HEAD + heights.iter().map(|height| height + LEGEND).sum::<u32>() + FOOT;
+    let mut svg = String::new();
+    let drawn = (|| -> Drawn<()> {
+        let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+        root.fill(&rgb(PAPER)).map_err(failed)?;
+        let ink = rgb(INK);
+        let head = font(16).style(FontStyle::Bold).into_text_style(&root).color(&ink);
+        root.draw_text(title, &head, (16, 14)).map_err(failed)?;
+        let mut y = HEAD;
+        for (panel, height) in panels.iter().zip(heights) {
+            let (from, to) = (y as i32, (y + LEGEND + height) as i32);
+            let area = root.clone().shrink((0, from), (WIDTH, (to - from) as u32));
+            draw_panel(&area, panel, span)?;
+            y += LEGEND + height;
+        }
+        root.present().map_err(failed)
+    })();
+    // It draws into memory.
+    debug_assert!(drawn.is_ok(), "{drawn:?}");
+    Picture { svg, labels: Vec::new() }
+}
+
+fn failed<E: Error + Send + Sync + 'static>(error: DrawingAreaErrorKind<E>) -> Box<dyn Error + Send + Sync> {
+    Box::new(error)
+}
+
+fn rgb(colour: Colour) -> RGBColor {
+    let part = |at: usize| u8::from_str_radix(&colour.light[at..at + 2], 16).unwrap_or(0);
+    RGBColor(part(1), part(3), part(5))
+}
+
+fn font(size: u32) -> FontDesc<'static> {
+    ("sans-serif", size).into_font()
+}
+
+fn draw_panel(area: &Area<'_>, panel: &Panel, span: (f64, f64)) -> Drawn<()> {
+    legend(area, panel)?;
+    let (width, height) = area.dim_in_pixel();
+    let plot = area.clone().shrink((0, LEGEND as i32), (width, height - LEGEND));
+    let values = panel.series.iter().flat_map(|series| series.points.iter().map(|point| point.1));
+    let tops = panel.strokes.iter().flat_map(|strokes| strokes.strokes.iter().map(|stroke| stroke.2));
+    let top = values.chain(tops).fold(0.0, f64::max);
+    let top = if top > 0.0 { top * 1.05 } else { 1.0 };
+    let end = if span.1 > span.0 { span.1 } else { span.0 + 1.0 };
+    let mut chart = ChartBuilder::on(&plot)
+        .margin_left(8)
+        .margin_right(24)
+        .x_label_area_size(40)
+        .y_label_area_size(78)
+        .build_cartesian_2d(span.0..end, 0.0..top)
+        .map_err(failed)?;
+    let label = |size| font(size).color(&rgb(INK));
+    chart
+        .configure_mesh()
+        .x_desc("time [s]")
+        .y_desc(&panel.y)
+        .x_labels(10)
+        .y_labels(6)
+        .y_label_formatter(&|value| plain(*value, top))
+        .x_label_formatter(&|value| plain(*value, end - span.0))
+        .bold_line_style(rgb(GRID))
+        .light_line_style(TRANSPARENT)
+        .axis_style(rgb(MUTED))
+        .label_style(label(12))
+        .axis_desc_style(label(13))
+        .draw()
+        .map_err(failed)?;
+    let pixel = (end - span.0) / f64::from(width);
+    for strokes in &panel.strokes {
+        let style = ShapeStyle::from(rgb(strokes.colour)).stroke_width(strokes.width);
+        let merged = merge(&strokes.strokes, pixel);
+        let drawn = merged.into_iter().map(|(t, from, to)| PathElement::new(vec![(t, from), (t, to)], style));
+        chart.draw_series(drawn).map_err(failed)?;
+    }
+    for series in &panel.series {
+        let style = ShapeStyle::from(rgb(series.colour)).stroke_width(2);
+        let points = thin(&series.points, pixel);
+        match series.kind {
+            Kind::Dots => {
+                let dots = points.into_iter().map(|point| Circle::new(point, 2, rgb(series.colour).filled()));
+                chart.draw_series(dots).map_err(failed)?;
+            }
+            Kind::Line => {
+                chart.draw_series(LineSeries::new(points, style)).map_err(failed)?;
+            }
+            Kind::Step => {
+                let stairs = stairs(&points, end);
+                chart.draw_series(LineSeries::new(stairs, style)).map_err(failed)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The names of the curves, above the panel: nothing is hidden behind them.
+fn legend(area: &Area<'_>, panel: &Panel) -> Drawn<()> {
+    let curves = panel.series.iter().map(|series| (&series.name, series.colour));
+    let strokes = panel.strokes.iter().map(|strokes| (&strokes.name, strokes.colour));
+    let mut x = 90;
+    let ink = rgb(INK);
+    for (name, colour) in strokes.chain(curves) {
+        let line = ShapeStyle::from(rgb(colour)).stroke_width(3);
+        area.draw(&PathElement::new(vec![(x, 13), (x + 22, 13)], line)).map_err(failed)?;
+        let style = font(12).into_text_style(area).color(&ink).pos(Pos::new(HPos::Left, VPos::Center));
+        area.draw_text(name, &style, (x + 28, 13)).map_err(failed)?;
+        x += 28 + (name.chars().count() as f64 * 7.4) as i32 + 22;
+    }
+    Ok(())
+}
+
+/// A number without digits that say nothing at this size of the axis.
+fn plain(value: f64, axis: f64) -> String {
+    let decimals = match axis {
+        20.0.. => 0,
+        2.0.. => 1,
+        0.2.. => 2,
+        _ => 3,
+    };
+    format!("{value:.decimals$}")
+}
+
+/// Of the points within a pixel the first, the least, the largest and the last.
+fn thin(points: &[(f64, f64)], pixel: f64) -> Vec<(f64, f64)> {
+    let mut kept = Vec::new();
+    for within in points.chunk_by(|a, b| (a.0 / pixel).floor() == (b.0 / pixel).floor()) {
+        if within.len() <= 4 {
+            kept.extend_from_slice(within);
+            continue;
+        }
+        let by = |order: fn(&(f64, f64), &(f64, f64)) -> std::cmp::Ordering| within.iter().copied().max_by(order);
+        let most = by(|a, b| a.1.total_cmp(&b.1));
+        let least = by(|a, b| b.1.total_cmp(&a.1));
+        let mut middle: Vec<_> = most.into_iter().chain(least).collect();
+        middle.sort_by(|a, b| a.0.total_cmp(&b.0));
+        kept.push(within[0]);
+        kept.extend(middle);
+        kept.push(within[within.len() - 1]);
+    }
+    kept
+}
+
+/// Strokes within a pixel that touch become one.
+fn merge(strokes: &[(f64, f64, f64)], pixel: f64) -> Vec<(f64, f64, f64)> {
+    let mut merged: Vec<(f64, f64, f64)> = Vec::new();
+    for &(t, from, to) in strokes {
+        match merged.last_mut() {
+            Some(last) if (last.0 / pixel).floor() == (t / pixel).floor() && from <= last.2 && to >= last.1 => {
+                *last = (last.0, last.1.min(from), last.2.max(to));
+            }
+            _ => merged.push((t, from, to)),
+        }
+    }
+    merged
+}
+
+fn stairs(points: &[(f64, f64)], end: f64) -> Vec<(f64, f64)> {
+    let mut stairs = Vec::with_capacity(2 * points.len() + 1);
+    for (place, &(t, value)) in points.iter().enumerate() {
+        if place > 0 {
+            stairs.push((t, points[place - 1].1));
+        }
+        stairs.push((t, value));
+    }
+    stairs.extend(points.last().map(|&(_, value)| (end, value)));
+    stairs
+}
