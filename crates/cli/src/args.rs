@@ -305,7 +305,8 @@ mod tests {
 
     #[test]
     fn the_line_of_the_handbook_is_understood() {
-        let line = "netstack sim --rate 20mbit --delay 25ms --loss 1% --cc cubic --bytes 10MB --seed 7 --plot out/";
+        let line =
+            "netstack sim --rate 20mbit --delay 25ms --loss 1% --cc cubic --bytes 10MB --seed 7 --plot out/";
         let args = Args::try_parse_from(line.split(' ')).unwrap();
         let Command::Sim(sim) = args.command else { panic!("{args:?}") };
         assert_eq!((sim.rate, sim.delay), (Rate(Some(20_000_000)), Duration::from_millis(25)));

@@ -155,11 +155,13 @@ impl Experiment {
             finished |= network.now() >= Instant::from_duration(self.limit);
             progress(delivered);
         }
-        let received: Vec<_> =
-            (0..self.flows).map(|flow| (network.app_b(flow).received(), network.app_b(flow).is_intact())).collect();
+        let received: Vec<_> = (0..self.flows)
+            .map(|flow| (network.app_b(flow).received(), network.app_b(flow).is_intact()))
+            .collect();
         let log = network.into_observer().into_log();
         let flows = Flow::all(&log);
-        let results = flows.iter().zip(received).map(|(flow, received)| self.result(flow, received)).collect();
+        let results =
+            flows.iter().zip(received).map(|(flow, received)| self.result(flow, received)).collect();
         Outcome { log, flows, results }
     }
 
@@ -171,7 +173,7 @@ impl Experiment {
             if let Some(rate) = self.rate {
                 let bdp = rate as f64 / 8.0 * 2.0 * self.delay.as_secs_f64();
                 let least = 16 * u64::from(self.mtu);
-                let queue = self.queue.unwrap_or((bdp as u64).max(least));
+                let queue = self.queue.unwrap_or_else(|| (bdp as u64).max(least));
                 link.rate(rate).queue(QueueLimit::Bytes(usize::try_from(queue).unwrap_or(usize::MAX)));
             }
         }

@@ -142,8 +142,14 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_tc() {
-        let cases =
-            [("10MB", 10 << 20), ("64k", 64 << 10), ("1500", 1500), ("7b", 7), ("8kbit", 1 << 10), ("1gb", 1 << 30)];
+        let cases = [
+            ("10MB", 10 << 20),
+            ("64k", 64 << 10),
+            ("1500", 1500),
+            ("7b", 7),
+            ("8kbit", 1 << 10),
+            ("1gb", 1 << 30),
+        ];
         for (text, bytes) in cases {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
@@ -154,7 +160,8 @@ mod tests {
 
     #[test]
     fn times_are_those_of_tc() {
-        let cases = [("25ms", 25_000_000), ("1.5s", 1_500_000_000), ("300", 300_000), ("2secs", 2_000_000_000)];
+        let cases =
+            [("25ms", 25_000_000), ("1.5s", 1_500_000_000), ("300", 300_000), ("2secs", 2_000_000_000)];
         for (text, nanos) in cases {
             assert_eq!(time(text), Ok(Duration::from_nanos(nanos)), "{text}");
         }

@@ -59,11 +59,21 @@ fn a_run_is_reported_and_written_and_the_same_seed_gives_the_same_octets() {
             assert!(report.contains(part), "{part} in\n{report}");
         }
     }
-    let mut names: Vec<_> = fs::read_dir(&first).expect("it was written").map(|entry| entry.expect("it is there").file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(&first)
+        .expect("it was written")
+        .map(|entry| entry.expect("it is there").file_name())
+        .collect();
     names.sort();
     let expected = [
-        "ladder.svg", "queue.svg", "states-client.svg", "states-server.svg", "throughput.svg", "time-sequence.svg",
-        "trace.jsonl", "trace.pcapng", "windows.svg",
+        "ladder.svg",
+        "queue.svg",
+        "states-client.svg",
+        "states-server.svg",
+        "throughput.svg",
+        "time-sequence.svg",
+        "trace.jsonl",
+        "trace.pcapng",
+        "windows.svg",
     ];
     assert_eq!(names, expected);
     for name in names {
@@ -80,7 +90,8 @@ fn pictures_are_drawn_of_traces_and_of_captures() {
         let (source, picture) = (text(&folder.file(source)), folder.file("picture.svg"));
         done(&["ladder", &source, "--connection", "2", "-o", &text(&picture)]);
         let drawn = fs::read_to_string(&picture).expect("it was written");
-        for part in ["SYN, ACK  seq = y, ack = x + 1", "ESTABLISHED", "lost", "sent again", "192.0.2.1:40001"] {
+        for part in ["SYN, ACK seq = y, ack = x + 1", "ESTABLISHED", "lost", "sent again", "192.0.2.1:40001"]
+        {
             assert!(drawn.contains(part), "{part} in the ladder of {source}");
         }
         for kind in ["time-sequence", "windows", "throughput", "queue", "states"] {

@@ -48,7 +48,8 @@ fn paragraph(out: &mut impl Write, text: &str) -> io::Result<()> {
 fn show(played: &Played, pause: bool) -> io::Result<()> {
     let mut out = io::stdout();
     let flow = played.flow();
-    let clock = Clock::new(flow.segments.iter().flat_map(|segment| [Some(segment.t), segment.arrives]).flatten());
+    let clock =
+        Clock::new(flow.segments.iter().flat_map(|segment| [Some(segment.t), segment.arrives]).flatten());
     writeln!(out, "{}\n", played.title)?;
     paragraph(&mut out, played.about)?;
     let (a, b) = (&flow.ends[0], &flow.ends[1]);
@@ -86,7 +87,8 @@ fn compare(contrast: &Contrast) -> io::Result<()> {
     let millis = |nanos: u64| nanos as f64 / 1e6;
     for (place, Arrival { sent, tcp, udp }) in contrast.messages.iter().enumerate() {
         let bar = |late: u64| "#".repeat(((millis(late) / 25.0).round() as usize).clamp(1, 16));
-        let tcp = tcp.map_or("never".to_owned(), |late| format!("{:>4.0} ms later {}", millis(late), bar(late)));
+        let tcp =
+            tcp.map_or("never".to_owned(), |late| format!("{:>4.0} ms later {}", millis(late), bar(late)));
         let udp = udp.map_or("LOST".to_owned(), |late| format!("{:>4.0} ms later", millis(late)));
         writeln!(out, "{:>7} {:>6.0} ms  {tcp:<31} {udp}", place + 1, millis(*sent))?;
     }

@@ -67,8 +67,11 @@ fn connection(source: &Source) -> Result<(Log, Flow), Failure> {
     let mut flows = Flow::all(&log);
     let place = source.connection as usize - 1;
     if place >= flows.len() {
-        let all: Vec<_> =
-            flows.iter().enumerate().map(|(place, flow)| format!("{}: {}", place + 1, flow.title())).collect();
+        let all: Vec<_> = flows
+            .iter()
+            .enumerate()
+            .map(|(place, flow)| format!("{}: {}", place + 1, flow.title()))
+            .collect();
         let there = match all.len() {
             0 => "it has no TCP segment".to_owned(),
             _ => format!("it has these:\n  {}", all.join("\n  ")),

@@ -31,7 +31,9 @@ pub(super) fn run(args: &Sim) -> Result<ExitCode, Failure> {
     if let Some(folder) = &args.plot {
         write(&outcome, folder, args.style.theme)?;
     }
-    if outcome.results.iter().all(|result| result.complete) && outcome.results.len() == usize::from(args.flows) {
+    if outcome.results.iter().all(|result| result.complete)
+        && outcome.results.len() == usize::from(args.flows)
+    {
         return Ok(ExitCode::SUCCESS);
     }
     Err(format!(
@@ -80,7 +82,17 @@ fn progress_bar(total: u64) -> ProgressBar {
 fn report(outcome: &Outcome) -> io::Result<()> {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_header([
-        "connection", "delivered", "time", "goodput", "segments", "resent", "lost", "RTT 50%", "95%", "99%", "max",
+        "connection",
+        "delivered",
+        "time",
+        "goodput",
+        "segments",
+        "resent",
+        "lost",
+        "RTT 50%",
+        "95%",
+        "99%",
+        "max",
     ]);
     for (flow, result) in outcome.flows.iter().zip(&outcome.results) {
         let mut row = vec![
@@ -100,9 +112,10 @@ fn report(outcome: &Outcome) -> io::Result<()> {
     }
     let mut states = Table::new();
     states.load_preset(UTF8_HORIZONTAL_ONLY);
-    let names: Vec<_> = outcome.results.first().map_or(Vec::new(), |result| {
-        result.states.iter().map(|(name, _)| name.clone()).collect()
-    });
+    let names: Vec<_> = outcome
+        .results
+        .first()
+        .map_or(Vec::new(), |result| result.states.iter().map(|(name, _)| name.clone()).collect());
     states.set_header([vec!["sender's time in".to_owned()], names.clone()].concat());
     for (flow, result) in outcome.flows.iter().zip(&outcome.results) {
         let of = |name: &String| result.states.iter().find(|(known, _)| known == name);
@@ -142,8 +155,10 @@ fn write(outcome: &Outcome, folder: &Path, theme: Theme) -> Result<(), Failure> 
     log.write_json(file).map_err(|error| with_file("write", &path, error))?;
     let (file, path) = create("trace.pcapng")?;
     log.write_pcapng(file).map_err(|error| with_file("write", &path, error))?;
-    let mut pictures =
-        vec![("throughput.svg", draw::throughput(log, &outcome.flows, SLOTS)), ("queue.svg", draw::queue(log))];
+    let mut pictures = vec![
+        ("throughput.svg", draw::throughput(log, &outcome.flows, SLOTS)),
+        ("queue.svg", draw::queue(log)),
+    ];
     if let Some(flow) = outcome.flows.first() {
         pictures.push(("ladder.svg", draw::ladder(flow, &LadderOptions::default())));
         pictures.push(("time-sequence.svg", draw::time_sequence(log, flow)));

@@ -20,7 +20,9 @@ pub(super) fn run(args: &Ss) -> Result<(), Failure> {
     })?;
     socket.set_read_timeout(Some(PATIENCE))?;
     let mut text = String::new();
-    socket.read_to_string(&mut text).map_err(|error| format!("the stack on {path} does not answer: {error}"))?;
+    socket
+        .read_to_string(&mut text)
+        .map_err(|error| format!("the stack on {path} does not answer: {error}"))?;
     if text.is_empty() {
         return Err(format!("the stack on {path} has stopped").into());
     }

@@ -84,6 +84,9 @@ impl Played {
 
     /// The scene as a ladder.
     pub fn picture(&self) -> Picture {
-        ladder(&self.flow(), &LadderOptions { title: Some(self.title.to_owned()), ..LadderOptions::default() })
+        ladder(
+            &self.flow(),
+            &LadderOptions { title: Some(self.title.to_owned()), ..LadderOptions::default() },
+        )
     }
 }

@@ -32,7 +32,10 @@ struct Plan {
     to: Option<u64>,
 }
 
-fn plan(a: impl IntoIterator<Item = (u64, super::actor::Act)>, b: impl IntoIterator<Item = (u64, super::actor::Act)>) -> Plan {
+fn plan(
+    a: impl IntoIterator<Item = (u64, super::actor::Act)>,
+    b: impl IntoIterator<Item = (u64, super::actor::Act)>,
+) -> Plan {
     Plan {
         a: Actor::new(a),
         b: Actor::new(b),
@@ -65,7 +68,7 @@ pub(super) fn play(scene: Scene) -> Log {
             Plan { victims: vec![last], ..closing(Shutdown, vec![(OPEN + 90, Shutdown)]) }
         }
         Scene::HalfClose => {
-            let answer = [(OPEN + 90, Write(1_000)), (OPEN + 110, Write(1_000)), (OPEN + 130, Shutdown)];
+            let answer = [(OPEN + 90, Write(1_000)), (OPEN + 150, Shutdown)];
             Plan { from: OPEN, ..plan([(OPEN, Write(100)), (OPEN + 10, Shutdown)], answer) }
         }
     }
@@ -91,7 +94,8 @@ impl Plan {
         let recording = Recording::new(&config).link_names(["A to B", "B to A"]);
         let mut network = Network::new(config, vec![(self.a, self.b)], recording);
         if self.old_duplicate {
-            let header = TcpHeader { seq: iss - 200, flags: TcpFlags::SYN, window: 65_535, ..TcpHeader::default() };
+            let header =
+                TcpHeader { seq: iss - 200, flags: TcpFlags::SYN, window: 65_535, ..TcpHeader::default() };
             let old = Segment { header, payload: Bytes::new(), ecn: Ecn::NotEct, gso_size: 0 };
             network.inject(A, old, Instant::from_duration(Duration::from_millis(10)));
         }

@@ -15,7 +15,8 @@ pub fn rung(flow: &Flow, segment: &Seg, clock: Clock) -> Vec<String> {
     let mut states = ["", ""];
     for (side, state) in states.iter_mut().enumerate() {
         let at = if side == segment.from { segment.t } else { arrives };
-        let changed = flow.states[side].iter().enumerate().take_while(|(place, (t, _))| *place == 0 || *t <= at);
+        let changed =
+            flow.states[side].iter().enumerate().take_while(|(place, (t, _))| *place == 0 || *t <= at);
         *state = changed.last().map_or("", |(_, (_, state))| state.as_ref());
     }
     let text = format!(" {} ", Words.segment(segment));

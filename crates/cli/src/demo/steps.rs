@@ -66,9 +66,9 @@ const SIMULTANEOUS_OPEN: Words = Words {
     steps: &[
         "A opens, as a client would.",
         "B opens too, before A's SYN has reached it.",
-        "Where A waits for a SYN, ACK, a bare SYN comes: the other end is opening as well. A goes to SYN-RECEIVED and \
+        "Where B waits for a SYN, ACK, a bare SYN comes: the other end is opening as well. B goes to SYN-RECEIVED and \
          acknowledges it, with its own number once more.",
-        "B does the same.",
+        "A does the same.",
     ],
     end: "Each end has its SYN acknowledged: ESTABLISHED, with four segments where the usual handshake has three.",
 };
@@ -79,8 +79,8 @@ const SIMULTANEOUS_CLOSE: Words = Words {
     steps: &[
         "A closes and sends its FIN.",
         "B does so at the same moment; it knows nothing of A's FIN yet.",
-        "A sees B's FIN while its own is not acknowledged: CLOSING. It acknowledges B's.",
-        "B does the same.",
+        "B sees A's FIN while its own is not acknowledged: CLOSING. It acknowledges A's.",
+        "A does the same.",
     ],
     end: "With its FIN acknowledged each end goes from CLOSING to TIME-WAIT. Both closed first, and both wait.",
 };
@@ -138,11 +138,10 @@ const HALF_CLOSE: Words = Words {
     steps: &[
         "The request, 100 bytes.",
         "A has nothing to add: FIN. To B's application this is end of file, and may be what it waited for.",
-        "B acknowledges request and FIN.",
-        "The answer begins. B is in CLOSE-WAIT, in which it may send as in ESTABLISHED.",
+        "B acknowledges the request.",
+        "And the FIN, which takes a number as an octet does. A goes to FIN-WAIT-2.",
+        "The answer. B is in CLOSE-WAIT, in which it may send as in ESTABLISHED.",
         "A acknowledges, though its own half is closed: an ACK takes no number.",
-        "More of the answer.",
-        "A acknowledges that too.",
         "B has finished: FIN.",
         "A acknowledges it, and waits in TIME-WAIT.",
     ],

@@ -21,8 +21,6 @@ const FOOT: u32 = 16;
 /// How the points of a series are drawn.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Joined.
-    Line,
     /// Each value holds until the next.
     Step,
     /// By themselves.
@@ -136,11 +134,8 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, span: (f64, f64)) -> Drawn<()> {
         let points = thin(&series.points, pixel);
         match series.kind {
             Kind::Dots => {
-                let dots = points.into_iter().map(|point| Circle::new(point, 2, rgb(series.colour).filled()));
+                let dots = points.into_iter().map(|point| Circle::new(point, 3, rgb(series.colour).filled()));
                 chart.draw_series(dots).map_err(failed)?;
-            }
-            Kind::Line => {
-                chart.draw_series(LineSeries::new(points, style)).map_err(failed)?;
             }
             Kind::Step => {
                 let stairs = stairs(&points, end);
@@ -186,7 +181,8 @@ fn thin(points: &[(f64, f64)], pixel: f64) -> Vec<(f64, f64)> {
             kept.extend_from_slice(within);
             continue;
         }
-        let by = |order: fn(&(f64, f64), &(f64, f64)) -> std::cmp::Ordering| within.iter().copied().max_by(order);
+        let by =
+            |order: fn(&(f64, f64), &(f64, f64)) -> std::cmp::Ordering| within.iter().copied().max_by(order);
         let most = by(|a, b| a.1.total_cmp(&b.1));
         let least = by(|a, b| b.1.total_cmp(&a.1));
         let mut middle: Vec<_> = most.into_iter().chain(least).collect();
@@ -203,7 +199,9 @@ fn merge(strokes: &[(f64, f64, f64)], pixel: f64) -> Vec<(f64, f64, f64)> {
     let mut merged: Vec<(f64, f64, f64)> = Vec::new();
     for &(t, from, to) in strokes {
         match merged.last_mut() {
-            Some(last) if (last.0 / pixel).floor() == (t / pixel).floor() && from <= last.2 && to >= last.1 => {
+            Some(last)
+                if (last.0 / pixel).floor() == (t / pixel).floor() && from <= last.2 && to >= last.1 =>
+            {
                 *last = (last.0, last.1.min(from), last.2.max(to));
             }
             _ => merged.push((t, from, to)),

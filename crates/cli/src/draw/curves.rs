@@ -32,7 +32,8 @@ fn panel(y: &str, series: Vec<Series>) -> Panel {
 pub fn windows(log: &Log, flow: &Flow) -> Picture {
     let side = flow.sender();
     let span = busy(log);
-    let figures: Vec<&Figures> = flow.figures[side].iter().filter(|figures| seconds(figures.t) <= span.1).collect();
+    let figures: Vec<&Figures> =
+        flow.figures[side].iter().filter(|figures| seconds(figures.t) <= span.1).collect();
     let over_time = |value: fn(&Figures) -> Option<f64>| -> Vec<(f64, f64)> {
         figures.iter().filter_map(|figures| Some((seconds(figures.t), value(figures)?))).collect()
     };
@@ -93,9 +94,10 @@ pub fn throughput(log: &Log, flows: &[Flow], slots: usize) -> Picture {
             let place = (((seconds(t) - span.0) / slot) as usize).min(octets.len() - 1);
             octets[place] += covered.add(seq, end) as f64;
         }
-        let points = octets.iter().enumerate().map(|(place, octets)| {
-            (span.0 + slot * place as f64, octets * 8.0 / slot / 1e6)
-        });
+        let points = octets
+            .iter()
+            .enumerate()
+            .map(|(place, octets)| (span.0 + slot * place as f64, octets * 8.0 / slot / 1e6));
         series(&flow.title(), colour, Kind::Step, points.collect())
     });
     let title = format!("Throughput: payload in {:.0} ms each", slot * 1e3);
@@ -111,7 +113,8 @@ impl Covered {
     fn add(&mut self, from: i64, to: i64) -> i64 {
         let mut new = to - from;
         let (mut left, mut right) = (from, to);
-        let touching: Vec<(i64, i64)> = self.0.range(..=to).rev().map(|(&a, &b)| (a, b)).take_while(|&(_, b)| b >= from).collect();
+        let touching: Vec<(i64, i64)> =
+            self.0.range(..=to).rev().map(|(&a, &b)| (a, b)).take_while(|&(_, b)| b >= from).collect();
         for (a, b) in touching {
             new -= (b.min(to) - a.max(from)).max(0);
             (left, right) = (left.min(a), right.max(b));
@@ -151,7 +154,10 @@ pub fn queue(log: &Log) -> Picture {
 /// How long after it was sent an application had each message, over TCP and over UDP.
 pub fn contrast(messages: &[Arrival]) -> Picture {
     let points = |late: fn(&Arrival) -> Option<u64>| -> Vec<(f64, f64)> {
-        messages.iter().filter_map(|message| Some((seconds(message.sent), late(message)? as f64 / 1e6))).collect()
+        messages
+            .iter()
+            .filter_map(|message| Some((seconds(message.sent), late(message)? as f64 / 1e6)))
+            .collect()
     };
     let lost = messages.iter().filter(|message| message.udp.is_none());
     let lost = Strokes {

@@ -1,12 +1,14 @@
 //! Pictures that explain a connection, from a [`Flow`](crate::flow::Flow): each is a [`Picture`], saved as SVG or PNG.
 //!
 //! ```
+//! use std::time::Duration;
 //! use netstack_cli::draw::{self, Theme};
 //! use netstack_cli::flow::Flow;
 //! use netstack_sim::heap::{Pair, PairConfig, Receiver, Sender};
 //! use netstack_sim::record::Recording;
 //!
-//! let config = PairConfig::new(7);
+//! let mut config = PairConfig::new(7);
+//! config.a_to_b.delay(Duration::from_millis(10));
 //! let recording = Recording::of_pair(&config);
 //! let mut pair = Pair::new(config, Sender::new(1_000), Receiver::new(), recording);
 //! pair.run();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use svg::Document;
-use svg::node::element::{Circle, Line, Path, Rectangle, Text};
+use svg::node::element::{Line, Path, Rectangle, Text};
 
 use super::Picture;
 use super::palette::{Colour, INK, PAPER};
@@ -32,6 +32,17 @@ pub struct Label {
 }
 
 impl Label {
+    fn new((x, y): (f64, f64), text: &str, style: Style) -> Self {
+        let width = style.width(text);
+        let left = match style.anchor {
+            Anchor::Start => x,
+            Anchor::Middle => x - width / 2.0,
+            Anchor::End => x - width,
+        };
+        // From the tallest letter to the deepest.
+        Self { text: text.to_owned(), x: left, y: y - 0.78 * style.size, width, height: style.size }
+    }
+
     /// Whether the boxes of two texts overlap.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.x < other.x + other.width
@@ -106,16 +117,15 @@ impl Page {
         self.document = document.add(node);
     }
 
+    /// A text on a patch of paper: lines that pass behind it are interrupted.
+    pub(super) fn patched(&mut self, at: (f64, f64), text: &str, style: Style) {
+        let label = Label::new(at, text, style);
+        self.rect((label.x - 2.0, label.y), (label.width + 4.0, label.height), PAPER, None, 2.0);
+        self.text(at, text, style);
+    }
+
     pub(super) fn text(&mut self, (x, y): (f64, f64), text: &str, style: Style) {
-        let width = style.width(text);
-        let left = match style.anchor {
-            Anchor::Start => x,
-            Anchor::Middle => x - width / 2.0,
-            Anchor::End => x - width,
-        };
-        // From the tallest letter to the deepest.
-        let (y_top, height) = (y - 0.78 * style.size, style.size);
-        self.labels.push(Label { text: text.to_owned(), x: left, y: y_top, width, height });
+        self.labels.push(Label::new((x, y), text, style));
         let anchor = match style.anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -137,7 +147,14 @@ impl Page {
         self.add(node);
     }
 
-    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: Colour, width: f64, dash: Option<&str>) {
+    pub(super) fn line(
+        &mut self,
+        from: (f64, f64),
+        to: (f64, f64),
+        colour: Colour,
+        width: f64,
+        dash: Option<&str>,
+    ) {
         let mut node = Line::new()
             .set("x1", round(from.0))
             .set("y1", round(from.1))
@@ -172,11 +189,6 @@ impl Page {
         self.add(node);
     }
 
-    pub(super) fn dot(&mut self, at: (f64, f64), radius: f64, fill: Colour) {
-        let node = Circle::new().set("cx", round(at.0)).set("cy", round(at.1)).set("r", radius);
-        self.add(node.set("fill", fill.light));
-    }
-
     /// A line through all of `points`, with an arrowhead at its end if it is an `arrow`.
     pub(super) fn path(&mut self, points: &[(f64, f64)], colour: Colour, width: f64, arrow: bool) {
         let mut data = String::new();
@@ -201,10 +213,8 @@ impl Page {
         let (dx, dy) = (tip.0 - from.0, tip.1 - from.1);
         let norm = dx.hypot(dy).max(f64::EPSILON);
         let (ux, uy) = (dx / norm * length, dy / norm * length);
-        let (left, right) = (
-            (tip.0 - ux - uy * 0.4, tip.1 - uy + ux * 0.4),
-            (tip.0 - ux + uy * 0.4, tip.1 - uy - ux * 0.4),
-        );
+        let (left, right) =
+            ((tip.0 - ux - uy * 0.4, tip.1 - uy + ux * 0.4), (tip.0 - ux + uy * 0.4, tip.1 - uy - ux * 0.4));
         let data = format!(
             "M{} {}L{} {}L{} {}Z",
             round(tip.0),

@@ -67,19 +67,27 @@ mod tests {
 
     #[test]
     fn the_dark_picture_has_no_light_colour_and_the_other_has_both() {
-        let drawn = format!("<?xml?>\n<svg a=\"b\"><path fill=\"{}\" stroke=\"{}\"/></svg>", PAPER.light, RED.light);
+        let drawn =
+            format!("<?xml?>\n<svg a=\"b\"><path fill=\"{}\" stroke=\"{}\"/></svg>", PAPER.light, RED.light);
         assert_eq!(themed(&drawn, Theme::Light), drawn);
         let dark = themed(&drawn, Theme::Dark);
         assert!(ALL.iter().all(|colour| !dark.contains(colour.light)), "{dark}");
         let auto = themed(&drawn, Theme::Auto);
-        assert!(auto.starts_with("<?xml?>\n<svg a=\"b\">\n<style>@media (prefers-color-scheme:dark)"), "{auto}");
+        assert!(
+            auto.starts_with("<?xml?>\n<svg a=\"b\">\n<style>@media (prefers-color-scheme:dark)"),
+            "{auto}"
+        );
         assert!(auto.ends_with("</svg>"));
     }
 
     #[test]
     fn no_colour_stands_for_two() {
         for (place, colour) in ALL.iter().enumerate() {
-            assert!(ALL[place + 1..].iter().all(|other| other.light != colour.light && other.dark != colour.light));
+            assert!(
+                ALL[place + 1..]
+                    .iter()
+                    .all(|other| other.light != colour.light && other.dark != colour.light)
+            );
         }
     }
 }

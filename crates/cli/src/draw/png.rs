@@ -12,6 +12,22 @@ fn fonts() -> Arc<fontdb::Database> {
     Arc::clone(FONTS.get_or_init(|| {
         let mut fonts = fontdb::Database::new();
         fonts.load_system_fonts();
+        // A picture asks for a family that many systems have, and then for any of its kind.
+        for (family, set) in [
+            ("DejaVu Sans", fontdb::Database::set_sans_serif_family as fn(&mut fontdb::Database, String)),
+            ("DejaVu Sans Mono", fontdb::Database::set_monospace_family),
+        ] {
+            let mono = family.ends_with("Mono");
+            let is = |name: &str| fonts.faces().any(|face| face.families.iter().any(|(known, _)| known == name));
+            let any = || {
+                let face = fonts.faces().find(|face| face.monospaced == mono).or_else(|| fonts.faces().next())?;
+                face.families.first().map(|(name, _)| name.clone())
+            };
+            let chosen = if is(family) { Some(family.to_owned()) } else { any() };
+            if let Some(chosen) = chosen {
+                set(&mut fonts, chosen);
+            }
+        }
         Arc::new(fonts)
     }))
 }

@@ -75,7 +75,11 @@ fn a_capture_has_the_states_that_the_log_has() {
     let seen = Flow::all(&Log::read_capture(&capture[..]).unwrap());
     for side in 0..2 {
         let names = |flow: &Flow| -> Vec<String> {
-            flow.states[side].iter().map(|(_, state)| state.to_string()).filter(|state| state != "CLOSED").collect()
+            flow.states[side]
+                .iter()
+                .map(|(_, state)| state.to_string())
+                .filter(|state| state != "CLOSED")
+                .collect()
         };
         assert_eq!(names(&seen[0]), names(&outcome.flows[0]));
     }

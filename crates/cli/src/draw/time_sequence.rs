@@ -46,19 +46,25 @@ pub fn time_sequence(log: &Log, flow: &Flow) -> Picture {
             point.1 = point.1.min(room);
         }
     }
-    let strokes = [
-        ("data", BLUE, 2, first),
-        ("sent again", ORANGE, 3, again),
-        ("lost", RED, 3, lost),
-        ("SACK blocks", PURPLE, 1, blocks),
-    ];
-    let strokes = strokes.into_iter().filter(|(.., strokes)| !strokes.is_empty()).map(|(name, colour, width, strokes)| {
-        Strokes { name: name.to_owned(), colour, width, strokes }
+    // A segment is small where the transfer is large: what matters of it is marked by a dot too.
+    let dots = [("sent again", ORANGE, &again), ("lost", RED, &lost)];
+    let dots = dots.into_iter().filter(|(.., strokes)| !strokes.is_empty()).map(|(name, colour, strokes)| {
+        let points = strokes.iter().map(|&(t, from, to)| (t, (from + to) / 2.0)).collect();
+        Series { name: name.to_owned(), colour, kind: Kind::Dots, points }
     });
-    let line = |name: &str, colour, points| Series { name: name.to_owned(), colour, kind: Kind::Step, points };
+    let dots: Vec<_> = dots.collect();
+    let strokes = [("SACK blocks", PURPLE, 1, blocks), ("data", BLUE, 2, first)];
+    let strokes = strokes
+        .into_iter()
+        .filter(|(.., strokes)| !strokes.is_empty())
+        .map(|(name, colour, width, strokes)| Strokes { name: name.to_owned(), colour, width, strokes });
+    let line =
+        |name: &str, colour, points| Series { name: name.to_owned(), colour, kind: Kind::Step, points };
+    let mut lines = vec![line("acknowledged", GREEN, acks), line("right edge of the window", MUTED, edges)];
+    lines.extend(dots);
     let panel = Panel {
         y: "sequence number [KiB]".to_owned(),
-        series: vec![line("acknowledged", GREEN, acks), line("right edge of the window", MUTED, edges)],
+        series: lines,
         strokes: strokes.collect(),
         height: 2.0,
     };

@@ -116,7 +116,11 @@ impl Flow {
 
     /// Octets of payload that a side sent, those sent again included.
     pub fn sent(&self, side: usize) -> u64 {
-        self.segments.iter().filter(|segment| segment.from == side).map(|segment| u64::from(segment.len)).sum()
+        self.segments
+            .iter()
+            .filter(|segment| segment.from == side)
+            .map(|segment| u64::from(segment.len))
+            .sum()
     }
 
     /// The side that sent more.
@@ -212,14 +216,16 @@ impl Builder {
         let from = usize::from(packet.src != self.ends[0].addr);
         let recent = self.segments.iter_mut().zip(&mut self.seen).rev().take(4096);
         for (segment, (transport, links)) in recent {
-            let same = segment.from == from && *transport == packet.transport && !links.contains(&packet.link);
+            let same =
+                segment.from == from && *transport == packet.transport && !links.contains(&packet.link);
             let on_its_way = match packet.fate {
                 PacketFate::Seen => segment.fate == PacketFate::Seen,
                 _ => packet.hop > 0 && segment.arrives == Some(packet.t),
             };
             if same && on_its_way {
                 links.push(packet.link);
-                segment.arrives = if packet.fate == PacketFate::Seen { Some(packet.t) } else { arrival(packet) };
+                segment.arrives =
+                    if packet.fate == PacketFate::Seen { Some(packet.t) } else { arrival(packet) };
                 segment.fate = packet.fate;
                 return true;
             }
@@ -229,9 +235,8 @@ impl Builder {
 
     fn finish(self, log: &Log) -> Flow {
         let [a, b] = [self.ends[0].addr, self.ends[1].addr];
-        let place = |local, peer| {
-            log.header.ends.iter().position(|end| end.local == local && end.peer == peer)
-        };
+        let place =
+            |local, peer| log.header.ends.iter().position(|end| end.local == local && end.peer == peer);
         let places = [place(a, b), place(b, a)];
         let figures = places.map(|place| {
             let of = |record: &Record| match record {

@@ -17,6 +17,8 @@ struct Side {
     last: Option<(u32, i64)>,
     /// The end of what was sent.
     max: Option<i64>,
+    /// Whether it has sent a SYN, ACK: its first, after a bare SYN, is none that is sent again (RFC 9293, figure 7).
+    syn_acked: bool,
     /// Shift of the windows it announces; `None` until its SYN was seen.
     shift: Option<u8>,
 }
@@ -56,7 +58,8 @@ impl Numbers {
         let seq = self.sides[from].place(segment.seq, i64::from(!syn));
         let peer = &mut self.sides[1 - from];
         let ack = segment.flags.contains(TcpFlags::ACK).then(|| peer.place(segment.ack, 1));
-        let sack = segment.sack.iter().map(|&(left, right)| (peer.place(left, 1), peer.place(right, 1))).collect();
+        let sack =
+            segment.sack.iter().map(|&(left, right)| (peer.place(left, 1), peer.place(right, 1))).collect();
         (seq, ack, sack)
     }
 
@@ -78,11 +81,17 @@ impl Numbers {
         if segment.flags.contains(TcpFlags::RST) {
             // What comes after a reset begins anew.
             for side in &mut self.sides {
-                side.max = None;
+                (side.max, side.syn_acked) = (None, false);
             }
             return false;
         }
-        let max = &mut self.sides[segment.from].max;
+        let side = &mut self.sides[segment.from];
+        if segment.flags.contains(TcpFlags::SYN | TcpFlags::ACK)
+            && !std::mem::replace(&mut side.syn_acked, true)
+        {
+            side.max = None;
+        }
+        let max = &mut side.max;
         let before = segment.end() > segment.seq && max.is_some_and(|max| segment.seq < max);
         *max = Some(max.unwrap_or(i64::MIN).max(segment.end()));
         before

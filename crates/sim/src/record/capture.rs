@@ -82,7 +82,8 @@ impl Log {
             Some([0xa1, 0xb2, ..] | [0xd4, 0xc3, ..] | [0x4d, 0x3c, ..]) => read_pcap(&octets)?,
             _ => {
                 return Err(ReadError::Capture(
-                    "this is neither a pcapng nor a pcap file; write one with tcpdump -w or Wireshark".to_owned(),
+                    "this is neither a pcapng nor a pcap file; write one with tcpdump -w or Wireshark"
+                        .to_owned(),
                 ));
             }
         };
@@ -189,7 +190,14 @@ fn read_pcap(octets: &[u8]) -> Result<Log, ReadError> {
     Ok(log)
 }
 
-fn push(log: &mut Log, t: u64, (link, kind): (usize, DataLink), frame: &[u8], size: usize, comments: &[&str]) {
+fn push(
+    log: &mut Log,
+    t: u64,
+    (link, kind): (usize, DataLink),
+    frame: &[u8],
+    size: usize,
+    comments: &[&str],
+) {
     let Some(skip) = header_len(kind, frame) else { return };
     let fate = match comments.first() {
         Some(&LOST) => PacketFate::Lost,

@@ -267,7 +267,9 @@ fn read_flags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TcpFlags, D:
     for name in names.split_whitespace() {
         let known = FLAG_NAMES.iter().find(|(_, known)| *known == name);
         let &(flag, _) = known.ok_or_else(|| {
-            serde::de::Error::custom(format_args!("{name:?} is no TCP flag; they are SYN, FIN, RST, PSH, URG, ECE, CWR, AE, ACK"))
+            serde::de::Error::custom(format_args!(
+                "{name:?} is no TCP flag; they are SYN, FIN, RST, PSH, URG, ECE, CWR, AE, ACK"
+            ))
         })?;
         flags |= flag;
     }

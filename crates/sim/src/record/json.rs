@@ -99,7 +99,8 @@ impl Log {
             if line.trim().is_empty() {
                 continue;
             }
-            let record: Record = serde_json::from_str(&line).map_err(|error| bad(number, error.to_string()))?;
+            let record: Record =
+                serde_json::from_str(&line).map_err(|error| bad(number, error.to_string()))?;
             let known = match &record {
                 Record::Packet(packet) => packet.link < first.header.links.len(),
                 Record::Queue(depth) => depth.link < first.header.links.len(),
@@ -108,7 +109,10 @@ impl Log {
                 Record::Figures(figures) => figures.end < first.header.ends.len(),
             };
             if !known {
-                return Err(bad(number, "it names a link or an end that the first line does not have".to_owned()));
+                return Err(bad(
+                    number,
+                    "it names a link or an end that the first line does not have".to_owned(),
+                ));
             }
             records.push(record);
         }

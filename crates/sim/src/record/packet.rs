@@ -17,7 +17,11 @@ impl Packet {
         let whole;
         let octets = if data.len() < size {
             // The parsers want what the length fields promise.
-            whole = { let mut padded = data.to_vec(); padded.resize(size.min(MAX_SIZE), 0); padded };
+            whole = {
+                let mut padded = data.to_vec();
+                padded.resize(size.min(MAX_SIZE), 0);
+                padded
+            };
             &whole[..]
         } else {
             &data[..]

@@ -7,9 +7,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use netstack_tcp::{Instant, RecoveryState, Segment, State, TcpInfo, Timer};
 
-use super::entry::{
-    Change, Figures, Packet, PacketFate, QueueDepth, Record, StateChange, TimerChange,
-};
+use super::entry::{Change, Figures, Packet, PacketFate, QueueDepth, Record, StateChange, TimerChange};
 use super::packet::octets_of;
 use super::{EndName, Header, LinkName, Log};
 use crate::Fate;
@@ -50,22 +48,16 @@ impl Recording {
 
     /// A recording of a pair; its links are called `A to B` and `B to A`.
     pub fn of_pair(config: &PairConfig) -> Self {
-        let flow =
-            FlowConfig { a: config.a.clone(), b: config.b.clone(), a_to_b: vec![0], b_to_a: vec![1] };
+        let flow = FlowConfig { a: config.a.clone(), b: config.b.clone(), a_to_b: vec![0], b_to_a: vec![1] };
         let names = ["A to B", "B to A"].map(str::to_owned).to_vec();
         Self::named(Some(config.seed), names, [&flow].into_iter())
     }
 
-    fn named<'a>(
-        seed: Option<u64>,
-        links: Vec<String>,
-        flows: impl Iterator<Item = &'a FlowConfig>,
-    ) -> Self {
+    fn named<'a>(seed: Option<u64>, links: Vec<String>, flows: impl Iterator<Item = &'a FlowConfig>) -> Self {
         let mut header = Header { seed, ..Header::default() };
         let mut ends = Vec::new();
         for (flow, config) in flows.enumerate() {
-            let sides =
-                [(Side::A, &config.a, &config.a_to_b), (Side::B, &config.b, &config.b_to_a)];
+            let sides = [(Side::A, &config.a, &config.a_to_b), (Side::B, &config.b, &config.b_to_a)];
             for (side, end, route) in sides {
                 let state = if end.open == Open::Passive { "LISTEN" } else { "CLOSED" };
                 header.ends.push(EndName {

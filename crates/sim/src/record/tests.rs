@@ -4,8 +4,8 @@ use bytes::Bytes;
 use netstack_wire::tcp::TcpFlags;
 
 use super::{Change, Log, Packet, PacketFate, ReadError, Record, Recording, Transport};
-use crate::heap::{Network, NetworkConfig, Pair, PairConfig, Receiver, Sender};
 use crate::heap::{EndId, FlowConfig, Pick, Side, Victim};
+use crate::heap::{Network, NetworkConfig, Pair, PairConfig, Receiver, Sender};
 use crate::{LinkConfig, QueueLimit};
 
 /// 60 kB over a narrow link that loses and has a short queue.
@@ -50,7 +50,11 @@ fn every_fate_and_kind_of_record_is_in_the_log() {
     assert!(fates.contains(&PacketFate::QueueFull));
     assert!(fates.iter().any(|fate| matches!(fate, PacketFate::Delivered { .. })));
     assert!(log.records.iter().any(|record| matches!(record, Record::Queue(depth) if depth.packets == 8)));
-    assert!(log.records.iter().any(|record| matches!(record, Record::Figures(figures) if figures.ssthresh.is_some())));
+    assert!(
+        log.records
+            .iter()
+            .any(|record| matches!(record, Record::Figures(figures) if figures.ssthresh.is_some()))
+    );
     assert!(log.records.is_sorted_by_key(Record::t));
 }
 
@@ -88,7 +92,9 @@ fn a_timer_that_was_due_fired_and_time_wait_has_one_of_its_own() {
         .records
         .iter()
         .filter_map(|record| match record {
-            Record::Timer(timer) if timer.change == Change::Fired => Some((timer.t / 1_000_000, timer.timer.as_ref())),
+            Record::Timer(timer) if timer.change == Change::Fired => {
+                Some((timer.t / 1_000_000, timer.timer.as_ref()))
+            }
             _ => None,
         })
         .collect();

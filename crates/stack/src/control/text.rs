@@ -13,7 +13,13 @@ pub(super) async fn connections(stack: &Stack) -> String {
     for entry in stack.connections() {
         let info = entry.info().await.ok();
         let queues = info.as_ref().map_or((0, 0), |info| (info.unread, info.unsent + info.in_flight));
-        rows.push((name(entry.state()), queues, entry.local_addr().to_string(), entry.peer_addr().to_string(), info));
+        rows.push((
+            name(entry.state()),
+            queues,
+            entry.local_addr().to_string(),
+            entry.peer_addr().to_string(),
+            info,
+        ));
     }
     let local = rows.iter().map(|row| row.2.len()).max().unwrap_or(0).max("Local Address:Port".len());
     let mut text = String::new();
@@ -67,13 +73,19 @@ fn figures(info: &TcpInfo) -> String {
         ("segs_out", stats.segments_sent),
         ("segs_in", stats.segments_received),
     ];
-    parts.extend(counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name}:{count}")));
+    parts.extend(
+        counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name}:{count}")),
+    );
     if let Some(srtt) = info.srtt.filter(|srtt| !srtt.is_zero()) {
         parts.push(format!("send {}", rate(f64::from(info.cwnd) / srtt.as_secs_f64())));
     }
     parts.extend(info.pacing_rate.map(|octets| format!("pacing_rate {}", rate(octets as f64))));
-    parts.extend((info.delivery_rate > 0).then(|| format!("delivery_rate {}", rate(info.delivery_rate as f64))));
-    parts.extend((info.in_flight > 0).then(|| format!("unacked:{}", info.in_flight.div_ceil(info.mss.max(1)))));
+    parts.extend(
+        (info.delivery_rate > 0).then(|| format!("delivery_rate {}", rate(info.delivery_rate as f64))),
+    );
+    parts.extend(
+        (info.in_flight > 0).then(|| format!("unacked:{}", info.in_flight.div_ceil(info.mss.max(1)))),
+    );
     parts.extend((info.retries > 0).then(|| format!("backoff:{}", info.retries)));
     parts.extend((stats.bytes_lost > 0).then(|| format!("bytes_lost:{}", stats.bytes_lost)));
     parts.extend(recovery(info.recovery).map(str::to_owned));

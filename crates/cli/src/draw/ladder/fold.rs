@@ -13,6 +13,15 @@ pub(super) enum Part {
     Fold(Fold),
 }
 
+impl Part {
+    pub(super) fn fold(&self) -> Option<&Fold> {
+        match self {
+            Self::Fold(fold) => Some(fold),
+            Self::Segment(_) => None,
+        }
+    }
+}
+
 /// Segments that are not drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fold {

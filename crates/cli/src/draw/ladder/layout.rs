@@ -73,11 +73,11 @@ pub(super) struct Layout {
 }
 
 /// What has to be placed, by time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    Fold(usize),
     Arrive(usize),
     Send(usize),
+    Fold(usize),
     /// A change of state, which shares the row of what brought it about.
     State(usize, usize),
     /// A timer that ends where nothing else happens.
@@ -86,19 +86,8 @@ enum Kind {
 
 impl Layout {
     pub(super) fn new(flow: &Flow, parts: &[Part]) -> Self {
-        let folds: Vec<&Fold> = parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::Fold(fold) => Some(fold),
-                Part::Segment(_) => None,
-            })
-            .collect();
-        let shown = parts.iter().filter_map(|part| match part {
-            Part::Segment(place) => Some(*place),
-            Part::Fold(_) => None,
-        });
-        let mut events = events(flow, shown, &folds);
-        events.sort_unstable();
+        let folds: Vec<&Fold> = parts.iter().filter_map(Part::fold).collect();
+        let events = events(flow, parts);
         let flight = typical_flight(flow);
         let mut layout = Self { top: TOP, bottom: TOP, ..Self::default() };
         let mut start = 0;
@@ -106,10 +95,12 @@ impl Layout {
         let mut after_fold = false;
         while start < events.len() {
             let t = events[start].0;
-            let len = events[start..].iter().take_while(|event| event.0 == t).count();
-            let len = if matches!(events[start].1, Kind::Fold(_)) { 1 } else { len };
+            // An instant, as far as nothing of it is folded.
+            let is_fold = |event: &(u64, Kind)| matches!(event.1, Kind::Fold(_));
+            let alike = events[start..].iter().take_while(|event| event.0 == t && !is_fold(event)).count();
+            let len = alike.max(1);
             let group = &events[start..start + len];
-            let waited = last_t.map_or(0, |last| t - last);
+            let waited = last_t.map_or(0, |last: u64| t.saturating_sub(last));
             let mut y = layout.bottom + if last_t.is_some() { GAP } else { 0.0 };
             if waited > LONG * flight && !after_fold {
                 layout.breaks.push(layout.bottom + (GAP + FLIGHT + BREAK) / 2.0);
@@ -136,16 +127,17 @@ impl Layout {
     /// Places what happens at one instant from `y` on.
     fn place(&mut self, flow: &Flow, t: u64, y: f64, group: &[(u64, Kind)]) {
         let mut rows = [0_usize; 2];
-        // The row in which each side sends its FIN.
-        let mut fin = [0_usize; 2];
+        // The row in which each side sends its SYN or FIN.
+        let mut control = [0_usize; 2];
         let row_y = |row: usize| y + ROW * row as f64;
         for &(_, kind) in group {
             match kind {
                 Kind::Send(place) => {
                     let side = flow.segments[place].from;
                     let leaves = row_y(rows[side]);
-                    if flow.segments[place].flags.contains(TcpFlags::FIN) {
-                        fin[side] = rows[side];
+                    let segment = &flow.segments[place];
+                    if segment.flags.intersects(TcpFlags::SYN | TcpFlags::FIN) && segment.note.is_none() {
+                        control[side] = rows[side];
                     }
                     rows[side] += 1;
                     self.times.push(Mark { side, t, y: leaves });
@@ -155,7 +147,10 @@ impl Layout {
                     let side = 1 - flow.segments[place].from;
                     let at = row_y(rows[side]);
                     rows[side] += 1;
-                    self.times.push(Mark { side, t, y: at });
+                    // A capture at the other end does not know when.
+                    if flow.segments[place].arrives.is_some() {
+                        self.times.push(Mark { side, t, y: at });
+                    }
                     if let Some(arrow) = self.arrows.iter_mut().rev().find(|arrow| arrow.segment == place) {
                         arrow.arrives = Some(at);
                     }
@@ -165,9 +160,10 @@ impl Layout {
                         rows[side] = 1;
                         self.times.push(Mark { side, t, y });
                     }
-                    // These come with the FIN, the others with what arrived.
-                    let closes = matches!(flow.states[side][place].1.as_ref(), "FIN-WAIT-1" | "LAST-ACK");
-                    let at = row_y(if closes { fin[side] } else { 0 });
+                    // These come with what is sent, the others with what arrived.
+                    let state = flow.states[side][place].1.as_ref();
+                    let sends = matches!(state, "SYN-SENT" | "FIN-WAIT-1" | "LAST-ACK");
+                    let at = row_y(if sends { control[side] } else { 0 });
                     match self.states.iter_mut().rev().find(|state| state.0 == side && state.2 >= at) {
                         // Only passed through.
                         Some(last) => last.1 = place,
@@ -185,7 +181,9 @@ impl Layout {
     /// Where an instant stands on a side: the row in which something was last done at it, or the first one.
     fn y_of(&self, side: usize, t: u64, last: bool) -> f64 {
         let after = self.groups.partition_point(|group| group.t <= t);
-        let Some(group) = after.checked_sub(1).and_then(|place| self.groups.get(place)) else { return self.top };
+        let Some(group) = after.checked_sub(1).and_then(|place| self.groups.get(place)) else {
+            return self.top;
+        };
         let row = if last { group.rows[side].max(1) - 1 } else { 0 };
         group.y + ROW * row as f64
     }
@@ -206,26 +204,37 @@ impl Layout {
 /// Octets of a capture's clock do not say how long a segment took: long enough for its arrow to lean.
 const SEEN: u64 = 1;
 
-fn events(flow: &Flow, shown: impl Iterator<Item = usize>, folds: &[&Fold]) -> Vec<(u64, Kind)> {
-    let mut events: Vec<_> = folds.iter().enumerate().map(|(place, fold)| (fold.from, Kind::Fold(place))).collect();
-    for place in shown {
-        let segment = &flow.segments[place];
-        events.push((segment.t, Kind::Send(place)));
-        if !segment.is_lost() {
-            let at = segment.arrives.unwrap_or(segment.t + SEEN).max(segment.t + SEEN);
-            events.push((at, Kind::Arrive(place)));
+fn events(flow: &Flow, parts: &[Part]) -> Vec<(u64, Kind)> {
+    let is_folded = |t: u64| parts.iter().filter_map(Part::fold).any(|fold| (fold.from..=fold.to).contains(&t));
+    // Within an instant: what arrives, what is sent or folded in the order of the parts, and what came of it.
+    let mut events: Vec<((u64, u8, usize), Kind)> = Vec::new();
+    let mut folds = 0;
+    for (order, part) in parts.iter().enumerate() {
+        match part {
+            Part::Fold(fold) => {
+                events.push(((fold.from, 1, order), Kind::Fold(folds)));
+                folds += 1;
+            }
+            &Part::Segment(place) => {
+                let segment = &flow.segments[place];
+                events.push(((segment.t, 1, order), Kind::Send(place)));
+                if !segment.is_lost() {
+                    let at = segment.arrives.unwrap_or(segment.t + SEEN).max(segment.t + SEEN);
+                    events.push(((at, 0, order), Kind::Arrive(place)));
+                }
+            }
         }
     }
-    let is_folded = |t: u64| folds.iter().any(|fold| (fold.from..=fold.to).contains(&t));
     for (side, states) in flow.states.iter().enumerate() {
         for (place, &(t, _)) in states.iter().enumerate().skip(1) {
-            events.push((t, Kind::State(side, place)));
+            events.push(((t, 2, place), Kind::State(side, place)));
         }
         for span in flow.timers[side].iter().filter(|span| !is_folded(span.from) && !is_folded(span.to)) {
-            events.push((span.to, Kind::Timer(side)));
+            events.push(((span.to, 3, 0), Kind::Timer(side)));
         }
     }
-    events
+    events.sort_by_key(|&(key, _)| key);
+    events.into_iter().map(|((t, ..), kind)| (t, kind)).collect()
 }
 
 /// The median time between sending and arriving; of a capture, a hundredth of its length.

@@ -198,9 +198,9 @@ fn labels(page: &mut Page, flow: &Flow, layout: &Layout, columns: &Columns) {
             _ if remark.is_empty() => (x, x),
             _ => (x - style.width(&remark) - space, x),
         };
-        page.text((text_x, y), &text, style);
+        page.patched((text_x, y), &text, style);
         if !remark.is_empty() {
-            page.text((remark_x, y), &remark, remark_style);
+            page.patched((remark_x, y), &remark, remark_style);
         }
     }
 }
@@ -251,6 +251,8 @@ fn caption(page: &mut Page, flow: &Flow, layout: &Layout) {
         x += 38.0 + style.width(name) + 24.0;
     }
     let [a, b] = [&flow.ends[0].name, &flow.ends[1].name];
-    let names = format!("x and y: initial sequence numbers of {a} and {b}. Down the page time goes on, not to scale.");
+    let names = format!(
+        "x and y: initial sequence numbers of {a} and {b}. Down the page time goes on, not to scale."
+    );
     page.text((MARGIN, y + 26.0), &names, style);
 }

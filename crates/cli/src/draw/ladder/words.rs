@@ -16,7 +16,7 @@ impl Words {
     pub fn segment(self, segment: &Seg) -> String {
         let mut text = String::new();
         if !segment.flag_names.is_empty() {
-            text = format!("{}  ", segment.flag_names);
+            text = format!("{} ", segment.flag_names);
         }
         text += &format!("seq = {}", relative(NAMES[segment.from], segment.seq));
         if let Some(ack) = segment.ack {
@@ -45,7 +45,8 @@ impl Words {
         }
         if !segment.sack.is_empty() {
             let name = NAMES[1 - segment.from];
-            let blocks: Vec<_> = segment.sack.iter().map(|(left, right)| format!("{left} to {right}")).collect();
+            let blocks: Vec<_> =
+                segment.sack.iter().map(|(left, right)| format!("{left} to {right}")).collect();
             remarks.push(format!("has {name} + {}", blocks.join(", ")));
         }
         if segment.window == 0 && segment.ack.is_some() {
@@ -95,7 +96,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// Writes times of one picture alike: in milliseconds if it lasts less than ten seconds, with as many decimals as tell its
-/// instants apart.
+/// instants, three at most.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     millis: bool,
@@ -103,17 +104,16 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock for these instants, in any order.
+    /// A clock for these instants.
     pub fn new(instants: impl IntoIterator<Item = u64>) -> Self {
-        let mut instants: Vec<u64> = instants.into_iter().collect();
-        instants.sort_unstable();
-        instants.dedup();
-        let span = instants.last().unwrap_or(&0) - instants.first().unwrap_or(&0);
-        let step = instants.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(span);
-        let millis = span < 10_000_000_000;
+        let instants: Vec<u64> = instants.into_iter().collect();
+        let millis = instants.iter().all(|&instant| instant < 10_000_000_000);
         let unit: u64 = if millis { 1_000_000 } else { 1_000_000_000 };
-        let decimals = (0..=6).find(|&decimals| step >= unit / 10_u64.pow(decimals)).unwrap_or(6) as usize;
-        Self { millis, decimals: decimals.clamp(usize::from(millis), 3) }
+        let exact = |decimals: &u32| {
+            let step = unit / 10_u64.pow(*decimals);
+            instants.iter().all(|instant| instant.is_multiple_of(step))
+        };
+        Self { millis, decimals: (0..3).find(exact).unwrap_or(3) as usize }
     }
 
     /// An instant or a span, with its unit.
