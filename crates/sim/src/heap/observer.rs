@@ -7,6 +7,9 @@ use crate::Fate;
 
 /// Sees each wire segment and each turn of an endpoint. `()` watches nothing.
 pub trait Observer {
+    /// Whether [`queued`](Self::queued) is called, which costs a look at the queue for each packet.
+    const WATCHES_QUEUES: bool = false;
+
     /// `segment` of `from` (one wire segment, already cut) was given to a link at `now`, after it had crossed `hops` others:
     /// 0 when `from` sends it. With a [`Discipline`](crate::Discipline) that may drop what waits, the call comes when the
     /// packet's fate is known: when the line takes it, or the queue drops it.
@@ -15,6 +18,7 @@ pub trait Observer {
     }
 
     /// So many bytes and packets wait in front of the line of `link` after it was given a packet at `now`, or took one.
+    /// Only where [`WATCHES_QUEUES`](Self::WATCHES_QUEUES).
     fn queued(&mut self, now: Instant, link: usize, bytes: usize, packets: usize) {
         let _ = (now, link, bytes, packets);
     }
@@ -34,6 +38,8 @@ impl Observer for () {}
 
 /// Both watch, the first one first.
 impl<O: Observer, P: Observer> Observer for (O, P) {
+    const WATCHES_QUEUES: bool = O::WATCHES_QUEUES || P::WATCHES_QUEUES;
+
     fn sent(&mut self, now: Instant, from: EndId, hops: usize, segment: &Segment, fate: Fate) {
         self.0.sent(now, from, hops, segment, fate);
         self.1.sent(now, from, hops, segment, fate);

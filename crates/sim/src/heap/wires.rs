@@ -145,8 +145,10 @@ impl<O: Observer> Wires<O> {
     }
 
     fn tell_depth(&mut self, now: Instant, link: usize) {
-        let (bytes, packets) = self.links[link].waiting(now);
-        self.observer.queued(now, link, bytes, packets);
+        if O::WATCHES_QUEUES {
+            let (bytes, packets) = self.links[link].waiting(now);
+            self.observer.queued(now, link, bytes, packets);
+        }
     }
 
     /// Lets leave what the line of a link takes by `now`.

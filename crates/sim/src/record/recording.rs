@@ -104,6 +104,8 @@ impl Recording {
 }
 
 impl Observer for Recording {
+    const WATCHES_QUEUES: bool = true;
+
     fn sent(&mut self, now: Instant, from: EndId, hops: usize, segment: &Segment, fate: Fate) {
         let end = &self.ends[from.index()];
         let fate = match fate {
