@@ -14,7 +14,9 @@ type Drawn<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const WIDTH: u32 = 960;
 const HEAD: u32 = 40;
-const LEGEND: u32 = 26;
+/// Height of a line of names, and where it begins.
+const LINE: u32 = 26;
+const LEFT: i32 = 90;
 const PANEL: u32 = 250;
 const FOOT: u32 = 16;
 
@@ -54,8 +56,8 @@ pub(super) struct Panel {
 
 /// Draws the panels over one axis of time, seconds from `span.0` to `span.1`.
 pub(super) fn draw(title: &str, span: (f64, f64), panels: &[Panel]) -> Picture {
-    let heights: Vec<u32> = panels.iter().map(|panel| (f64::from(PANEL) * panel.height) as u32).collect();
-    let height = HEAD + heights.iter().map(|height| height + LEGEND).sum::<u32>() + FOOT;
+    let heights: Vec<u32> = panels.iter().map(|panel| (f64::from(PANEL) * panel.height) as u32 + legend_height(panel)).collect();
+    let height = HEAD + heights.iter().sum::<u32>() + FOOT;
     let mut svg = String::new();
     let drawn = (|| -> Drawn<()> {
         let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
@@ -65,10 +67,10 @@ pub(super) fn draw(title: &str, span: (f64, f64), panels: &[Panel]) -> Picture {
         root.draw_text(title, &head, (16, 14)).map_err(failed)?;
         let mut y = HEAD;
         for (panel, height) in panels.iter().zip(heights) {
-            let (from, to) = (y as i32, (y + LEGEND + height) as i32);
+            let (from, to) = (y as i32, (y + height) as i32);
             let area = root.clone().shrink((0, from), (WIDTH, (to - from) as u32));
             draw_panel(&area, panel, span)?;
-            y += LEGEND + height;
+            y += height;
         }
         root.present().map_err(failed)
     })();
@@ -93,7 +95,8 @@ fn font(size: u32) -> FontDesc<'static> {
 fn draw_panel(area: &Area<'_>, panel: &Panel, span: (f64, f64)) -> Drawn<()> {
     legend(area, panel)?;
     let (width, height) = area.dim_in_pixel();
-    let plot = area.clone().shrink((0, LEGEND as i32), (width, height - LEGEND));
+    let above = legend_height(panel);
+    let plot = area.clone().shrink((0, above as i32), (width, height - above));
     let values = panel.series.iter().flat_map(|series| series.points.iter().map(|point| point.1));
     let tops = panel.strokes.iter().flat_map(|strokes| strokes.strokes.iter().map(|stroke| stroke.2));
     let top = values.chain(tops).fold(0.0, f64::max);
@@ -146,18 +149,36 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, span: (f64, f64)) -> Drawn<()> {
     Ok(())
 }
 
+/// The names of the curves with their colours and where they stand, in lines as wide as the picture.
+fn entries(panel: &Panel) -> Vec<(&str, Colour, (i32, i32))> {
+    let curves = panel.series.iter().map(|series| (series.name.as_str(), series.colour));
+    let strokes = panel.strokes.iter().map(|strokes| (strokes.name.as_str(), strokes.colour));
+    let (mut x, mut y) = (LEFT, 13);
+    let mut entries = Vec::new();
+    for (name, colour) in strokes.chain(curves) {
+        let width = 28 + (name.chars().count() as f64 * 7.4) as i32 + 22;
+        if x > LEFT && x + width > WIDTH as i32 {
+            (x, y) = (LEFT, y + LINE as i32);
+        }
+        entries.push((name, colour, (x, y)));
+        x += width;
+    }
+    entries
+}
+
+/// Height of the names above a panel.
+fn legend_height(panel: &Panel) -> u32 {
+    entries(panel).last().map_or(LINE, |&(.., (_, y))| y.unsigned_abs() + 13)
+}
+
 /// The names of the curves, above the panel: nothing is hidden behind them.
 fn legend(area: &Area<'_>, panel: &Panel) -> Drawn<()> {
-    let curves = panel.series.iter().map(|series| (&series.name, series.colour));
-    let strokes = panel.strokes.iter().map(|strokes| (&strokes.name, strokes.colour));
-    let mut x = 90;
     let ink = rgb(INK);
-    for (name, colour) in strokes.chain(curves) {
+    for (name, colour, (x, y)) in entries(panel) {
         let line = ShapeStyle::from(rgb(colour)).stroke_width(3);
-        area.draw(&PathElement::new(vec![(x, 13), (x + 22, 13)], line)).map_err(failed)?;
+        area.draw(&PathElement::new(vec![(x, y), (x + 22, y)], line)).map_err(failed)?;
         let style = font(12).into_text_style(area).color(&ink).pos(Pos::new(HPos::Left, VPos::Center));
-        area.draw_text(name, &style, (x + 28, 13)).map_err(failed)?;
-        x += 28 + (name.chars().count() as f64 * 7.4) as i32 + 22;
+        area.draw_text(name, &style, (x + 28, y)).map_err(failed)?;
     }
     Ok(())
 }

@@ -220,7 +220,7 @@ impl Builder {
                 segment.from == from && *transport == packet.transport && !links.contains(&packet.link);
             let on_its_way = match packet.fate {
                 PacketFate::Seen => segment.fate == PacketFate::Seen,
-                _ => packet.hop > 0 && segment.arrives == Some(packet.t),
+                _ => segment.arrives == Some(packet.t),
             };
             if same && on_its_way {
                 links.push(packet.link);

@@ -1,11 +1,15 @@
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use netstack_wire::tcp::TcpFlags;
+use tokio::io::AsyncReadExt;
+use tokio_netstack::{TcpListener, TcpStream};
 
-use super::{Change, Log, Packet, PacketFate, ReadError, Record, Recording, Transport};
+use super::{Change, Log, Packet, PacketFate, PacketLog, ReadError, Record, Recording, Transport};
 use crate::heap::{EndId, FlowConfig, Pick, Side, Victim};
 use crate::heap::{Network, NetworkConfig, Pair, PairConfig, Receiver, Sender};
+use crate::net::{Builder, block_on};
 use crate::{LinkConfig, QueueLimit};
 
 /// 60 kB over a narrow link that loses and has a short queue.
@@ -155,4 +159,31 @@ fn what_is_no_trace_is_refused_with_the_line_that_is_wrong() {
     let stray = "{\"type\":\"queue\",\"t\":0,\"link\":0,\"bytes\":0,\"packets\":0}";
     assert!(problem(&format!("{header}\n{stray}")).starts_with("line 3: it names a link"));
     assert!(matches!(Log::read_capture(&b"hello"[..]), Err(ReadError::Capture(_))));
+}
+
+#[test]
+fn a_network_of_stacks_is_kept_link_by_link() {
+    block_on(async {
+        let seen = Arc::new(Mutex::new(PacketLog::new()));
+        let mut net = Builder::new(1);
+        net.observer(Arc::clone(&seen));
+        let client = net.host("client", &["192.0.2.1"]);
+        let router = net.router("router", &["203.0.113.1"]);
+        let server = net.host("server", &["198.51.100.1"]);
+        let mut config = LinkConfig::new();
+        config.delay(Duration::from_millis(1));
+        net.chain(&[client, router, server], &config);
+        let net = net.build().unwrap();
+        let listener = TcpListener::bind(&net.stack(server), ([198, 51, 100, 1], 7)).await.unwrap();
+        let mut stream = TcpStream::connect(&net.stack(client), ([198, 51, 100, 1], 7)).await.unwrap();
+        drop(listener.accept().await.unwrap());
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+        let log = seen.lock().unwrap().log(&net);
+        let names: Vec<_> = log.header.links.iter().map(|link| link.name.as_str()).collect();
+        assert_eq!(names, ["client to router", "router to server", "server to router", "router to client"]);
+        let syn: Vec<_> = log.packets().take(2).map(|packet| (packet.t, packet.link, packet.fate)).collect();
+        let at = |at| PacketFate::Delivered { at, copy: None };
+        assert_eq!(syn, [(syn[0].0, 0, at(syn[1].0)), (syn[0].0 + 1_000_000, 1, at(syn[1].0 + 1_000_000))]);
+        assert_eq!(Log::read_json(&json(&log)[..]).unwrap().packets().count(), log.packets().count());
+    });
 }
