@@ -56,7 +56,8 @@ pub(super) struct Panel {
 
 /// Draws the panels over one axis of time, seconds from `span.0` to `span.1`.
 pub(super) fn draw(title: &str, span: (f64, f64), panels: &[Panel]) -> Picture {
-    let heights: Vec<u32> = panels.iter().map(|panel| (f64::from(PANEL) * panel.height) as u32 + legend_height(panel)).collect();
+    let heights: Vec<u32> =
+        panels.iter().map(|panel| (f64::from(PANEL) * panel.height) as u32 + legend_height(panel)).collect();
     let height = HEAD + heights.iter().sum::<u32>() + FOOT;
     let mut svg = String::new();
     let drawn = (|| -> Drawn<()> {

@@ -18,9 +18,11 @@ fn fonts() -> Arc<fontdb::Database> {
             ("DejaVu Sans Mono", fontdb::Database::set_monospace_family),
         ] {
             let mono = family.ends_with("Mono");
-            let is = |name: &str| fonts.faces().any(|face| face.families.iter().any(|(known, _)| known == name));
+            let is =
+                |name: &str| fonts.faces().any(|face| face.families.iter().any(|(known, _)| known == name));
             let any = || {
-                let face = fonts.faces().find(|face| face.monospaced == mono).or_else(|| fonts.faces().next())?;
+                let face =
+                    fonts.faces().find(|face| face.monospaced == mono).or_else(|| fonts.faces().next())?;
                 face.families.first().map(|(name, _)| name.clone())
             };
             let chosen = if is(family) { Some(family.to_owned()) } else { any() };

@@ -39,7 +39,9 @@ impl PacketLog {
     }
 
     fn set_fate(&mut self, key: (Way, u64), fate: PacketFate) {
-        if let Some(Record::Packet(packet)) = self.under_way.get(&key).and_then(|&at| self.records.get_mut(at)) {
+        if let Some(Record::Packet(packet)) =
+            self.under_way.get(&key).and_then(|&at| self.records.get_mut(at))
+        {
             packet.fate = fate;
         }
     }

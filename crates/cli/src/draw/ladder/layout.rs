@@ -205,7 +205,8 @@ impl Layout {
 const SEEN: u64 = 1;
 
 fn events(flow: &Flow, parts: &[Part]) -> Vec<(u64, Kind)> {
-    let is_folded = |t: u64| parts.iter().filter_map(Part::fold).any(|fold| (fold.from..=fold.to).contains(&t));
+    let is_folded =
+        |t: u64| parts.iter().filter_map(Part::fold).any(|fold| (fold.from..=fold.to).contains(&t));
     // Within an instant: what arrives, what is sent or folded in the order of the parts, and what came of it.
     let mut events: Vec<((u64, u8, usize), Kind)> = Vec::new();
     let mut folds = 0;

@@ -118,8 +118,7 @@ impl Clock {
 
     /// An instant or a span, with its unit.
     pub fn show(self, nanos: u64) -> String {
-        let (value, unit) =
-            if self.millis { (nanos as f64 / 1e6, "ms") } else { (nanos as f64 / 1e9, "s") };
+        let (value, unit) = if self.millis { (nanos as f64 / 1e6, "ms") } else { (nanos as f64 / 1e9, "s") };
         format!("{value:.*} {unit}", self.decimals)
     }
 }
