@@ -124,8 +124,8 @@ impl<O: Observer> Wires<O> {
         let link = self.routes[packet.from.index()][packet.hops];
         let len = packet.ip_header + packet.segment.header.header_len() + packet.segment.payload.len();
         let mut victims = self.victims.iter_mut().filter(|_| packet.hops == 0);
-        let victim = victims.find(|victim| victim.takes(packet.from, &packet.segment));
-        let hold = victim.map(|victim| victim.hold());
+        let hold =
+            victims.find_map(|victim| victim.takes(packet.from, &packet.segment).then(|| victim.hold()));
         let doomed = hold == Some(None);
         packet.hold = hold.flatten().unwrap_or_default();
         if self.links[link].must_hold() {
