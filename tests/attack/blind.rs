@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netstack_tcp::{
-    FourTuple, Instant, IsnGenerator, Opening, PortAllocator, SynCookies, SynRecord, TcpConfig,
+    FastOpenAnswer, FourTuple, Instant, IsnGenerator, Opening, PortAllocator, SynCookies, SynRecord,
+    TcpConfig,
 };
 use netstack_wire::tcp::TcpFlags;
 use netstack_wire::{Ecn, SeqNum};
@@ -91,6 +92,7 @@ fn cookies() {
             sack_permitted: true,
             ecn_flags: TcpFlags::empty(),
             ecn: Ecn::NotEct,
+            fast_open: FastOpenAnswer::Ignored,
             received_at: now,
         };
         let opening = Opening { tuple, iss: SeqNum(0), ts_offset: 0, mtu: 1500 };

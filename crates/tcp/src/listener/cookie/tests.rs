@@ -13,6 +13,7 @@ use crate::config::TcpConfig;
 use crate::connection::{Connection, Opening};
 use crate::ecn::{EcnMode, EcnPolicy};
 use crate::event::Event;
+use crate::fast_open::FastOpenAnswer;
 use crate::info::TcpInfo;
 use crate::negotiate::SynRecord;
 use crate::segment::Segment;
@@ -216,6 +217,7 @@ fn record(tuple: FourTuple, irs: SeqNum, mss: Option<u16>) -> SynRecord {
         sack_permitted: true,
         ecn_flags: TcpFlags::empty(),
         ecn: netstack_wire::Ecn::NotEct,
+        fast_open: FastOpenAnswer::Ignored,
         received_at: NOW,
     }
 }
