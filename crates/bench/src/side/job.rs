@@ -40,6 +40,8 @@ pub(super) enum Job {
     Memory,
     Bare(usize),
     Loss(Direction),
+    /// A download by the path of `Loss` when it loses nothing: what it carries.
+    Lossless,
     /// The same as `Verify`, with loss.
     LossVerify,
     Verify,
@@ -60,6 +62,7 @@ pub(super) enum Figure {
     Memory,
     Bare(usize),
     Loss(Direction),
+    Lossless,
     LossVerify,
     Verify,
 }
@@ -109,9 +112,10 @@ impl Scale {
 }
 
 impl Job {
-    /// What is measured over a path that loses packets: data in each direction, and that it is the same at both ends.
+    /// What is measured over a path that loses packets: data in each direction, what of it the path would carry, and that it
+    /// is the same at both ends.
     pub(super) fn lossy() -> Vec<Self> {
-        vec![Self::Loss(Direction::Download), Self::Loss(Direction::Upload), Self::LossVerify]
+        vec![Self::Loss(Direction::Download), Self::Lossless, Self::Loss(Direction::Upload), Self::LossVerify]
     }
 
     /// All measurements side by side, in their order.
@@ -161,6 +165,7 @@ impl Job {
             _ if candidate == Candidate::PlainCoalescing => matches!(self, Self::Bulk(Direction::Upload, _)),
             Self::Bulk(..) => true,
             Self::Bare(_) => candidate == Candidate::Offload,
+            Self::Lossless => matches!(candidate, Candidate::Plain | Candidate::PlainBbr),
             Self::Loss(_) | Self::LossVerify => candidate.is_plain() && !candidate.is_ceiling(),
             _ => !candidate.is_ceiling(),
         }
@@ -168,7 +173,9 @@ impl Job {
 
     pub(super) fn service(self) -> Service {
         match self {
-            Self::Bulk(Direction::Download, _) | Self::Loss(Direction::Download) => Service::Source,
+            Self::Bulk(Direction::Download, _) | Self::Loss(Direction::Download) | Self::Lossless => {
+                Service::Source
+            }
             Self::Bulk(Direction::Upload, _) | Self::Loss(Direction::Upload) => Service::Discard,
             Self::PingPong { .. } | Self::Connect(_) | Self::Memory | Self::Bare(_) => Service::Echo,
             Self::Verify | Self::LossVerify => Service::Verify,
@@ -184,7 +191,7 @@ impl Job {
             // Those that warm up come on top.
             Self::Memory => scale.idle() + 100,
             Self::Bare(connections) => connections,
-            Self::Loss(_) | Self::LossVerify | Self::Verify => 1,
+            Self::Loss(_) | Self::Lossless | Self::LossVerify | Self::Verify => 1,
         }
     }
 
@@ -206,6 +213,7 @@ impl Job {
             Self::Memory => vec![Figure::Memory],
             Self::Bare(connections) => vec![Figure::Bare(connections)],
             Self::Loss(direction) => vec![Figure::Loss(direction)],
+            Self::Lossless => vec![Figure::Lossless],
             Self::LossVerify => vec![Figure::LossVerify],
             Self::Verify => vec![Figure::Verify],
         }
@@ -241,6 +249,7 @@ impl Figure {
             Self::Memory => "resident bytes per idle connection, echo server".to_owned(),
             Self::Bare(connections) => format!("resident bytes per bare `TcpStream`, {connections} of them"),
             Self::Loss(direction) => format!("{} with 1 % random loss, Mbit/s", way(direction)),
+            Self::Lossless => "download by the same path without loss, Mbit/s".to_owned(),
             Self::LossVerify => {
                 "echo with SHA-256 and half-close with 1 % random loss, Mbit/s each way".to_owned()
             }
@@ -254,14 +263,14 @@ impl Figure {
             Self::Machine(_) | Self::Process(_) | Self::Drops(_) => false,
             Self::P50 { .. } | Self::P99 { .. } | Self::Memory | Self::Bare(_) => false,
             Self::Bulk(..) | Self::Fairness(_) | Self::Turns { .. } => true,
-            Self::Connect(_) | Self::Loss(_) | Self::LossVerify | Self::Verify => true,
+            Self::Connect(_) | Self::Loss(_) | Self::Lossless | Self::LossVerify | Self::Verify => true,
         }
     }
 
     /// Digits behind the point.
     pub(super) fn digits(self) -> usize {
         match self {
-            Self::P50 { .. } | Self::P99 { .. } | Self::Loss(_) | Self::LossVerify => 1,
+            Self::P50 { .. } | Self::P99 { .. } | Self::Loss(_) | Self::Lossless | Self::LossVerify => 1,
             Self::Turns { .. } | Self::Connect(_) | Self::Memory | Self::Bare(_) | Self::Drops(_) => 0,
             _ => 2,
         }

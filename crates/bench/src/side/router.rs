@@ -1,8 +1,8 @@
 //! A router that loses packets: a namespace between the client's and the server's, the same for every candidate.
 //!
 //! It forwards between a veth pair, whose other end is at the client, and the server's own device, and of the packets of
-//! either direction it drops one in a hundred at random. All of them are of the MTU at most: a super-segment would be
-//! lost whole.
+//! either direction it drops one in a hundred at random, unless told not to. All of them are of the MTU at most: a
+//! super-segment would be lost whole.
 
 use std::error::Error;
 use std::net::Ipv4Addr;
@@ -38,6 +38,9 @@ pub(crate) struct RouterArgs {
     /// How the server is attached.
     #[arg(long)]
     attach: Attach,
+    /// Loses nothing.
+    #[arg(long)]
+    lossless: bool,
     /// The server's command.
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -54,7 +57,9 @@ pub(super) fn run(args: &RouterArgs) -> Result<(), Box<dyn Error>> {
         let netlink = Netlink::new()?;
         netlink.configure(&far_device(&args.uplink), args.uplink_address, true).await?;
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
-        loss::drop_one_in(100)?;
+        if !args.lossless {
+            loss::drop_one_in(100)?;
+        }
         let _server = Server::start(&netlink, &launch, &args.device, args.near, args.far).await?;
         say(READY)?;
         until_the_parent_ends()?;
@@ -62,13 +67,15 @@ pub(super) fn run(args: &RouterArgs) -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// Starts a router with a server behind it: `uplink` is between client and router, `inner` between router and server.
+/// Starts a router with a server behind it: `uplink` is between client and router, `inner` between router and server;
+/// `loses` says whether packets are dropped.
 pub(super) async fn start(
     netlink: &Netlink,
     own: &std::path::Path,
     launch: &Launch,
     uplink: &Subnet,
     inner: &Subnet,
+    loses: bool,
 ) -> std::io::Result<Server> {
     let attach = match launch.attach {
         Attach::Tun => "tun",
@@ -85,6 +92,9 @@ pub(super) async fn start(
         ("attach", attach.to_owned()),
     ] {
         arguments.extend([format!("--{name}"), value]);
+    }
+    if !loses {
+        arguments.push("--lossless".to_owned());
     }
     arguments.extend(["--".to_owned(), launch.program.display().to_string()]);
     arguments.extend(launch.arguments.iter().cloned());

@@ -91,9 +91,10 @@ impl Bench {
         }
         let subnet = subnets.take();
         let server = match job {
-            Job::Loss(_) | Job::LossVerify => {
+            Job::Loss(_) | Job::Lossless | Job::LossVerify => {
                 let launch = self.launch(job, candidate, &subnet)?;
-                router::start(netlink, &self.own, &launch, &subnets.take(), &subnet).await?
+                let loses = job != Job::Lossless;
+                router::start(netlink, &self.own, &launch, &subnets.take(), &subnet, loses).await?
             }
             _ => {
                 let launch = self.launch(job, candidate, &subnet)?;
@@ -137,6 +138,11 @@ impl Bench {
             }
             Job::Loss(direction) => {
                 let moved = bulk::measure(server, direction, 1, scale.warm_up(), scale.lossy()).await?;
+                vec![moved.gigabits_per_second() * 1e3]
+            }
+            Job::Lossless => {
+                let (warm_up, count) = (scale.warm_up(), scale.bulk());
+                let moved = bulk::measure(server, bulk::Direction::Download, 1, warm_up, count).await?;
                 vec![moved.gigabits_per_second() * 1e3]
             }
             Job::PingPong { size, connections } => {

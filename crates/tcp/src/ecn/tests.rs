@@ -24,6 +24,10 @@ fn the_field_is_the_count_modulo_eight() {
         counters.on_arrival(true, true, 1);
         counters.on_arrival(false, true, 1);
     }
+    // Each packet of what was put together on the way counts.
+    let mut counters = Counters::default();
+    counters.on_arrival(true, true, 44);
+    assert_eq!(ace(&counters), (5 + 44) % 8);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Proportional rate reduction: how much may leave during fast recovery (RFC 9937 6).
 
+#[cfg(test)]
+mod tests;
+
 /// The counters of one recovery, in octets.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Prr {

@@ -1,5 +1,8 @@
 //! RACK: the newest transmission that was delivered, and how far reordering is waited for (RFC 8985 6.2).
 
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 
 use netstack_wire::SeqNum;

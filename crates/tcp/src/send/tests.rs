@@ -1,10 +1,15 @@
 //! The send buffer against a plain vector, and recovery's books.
 
+use core::time::Duration;
+
 use bytes::Bytes;
+use netstack_wire::SeqNum;
 use proptest::prelude::*;
 
 use super::buffer::SendBuffer;
+use super::recovery::Recovery;
 use crate::segment::MAX_SLICES;
+use crate::time::Instant;
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -89,4 +94,16 @@ fn an_empty_buffer_holds_no_storage_and_keeps_its_place() {
     let mut out = Vec::new();
     assert_eq!(buffer.slices(1, 2, &mut out), 2);
     assert_eq!(out.concat(), b"or");
+}
+
+#[test]
+fn copies_that_left_before_the_last_reduction_are_no_new_signal() {
+    // req: R8985-20
+    let at = |millis| Instant::ZERO + Duration::from_millis(millis);
+    let mut recovery = Recovery::new(SeqNum(0));
+    recovery.enter(at(100), SeqNum(1), SeqNum(10_000), 9_999);
+    assert!(!recovery.is_new_signal(at(99)));
+    assert!(recovery.is_new_signal(at(100)), "what left in answer to the first");
+    recovery.enter(at(200), SeqNum(1), SeqNum(10_000), 9_999);
+    assert!(!recovery.is_new_signal(at(199)), "once for each round trip");
 }

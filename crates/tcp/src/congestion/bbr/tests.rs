@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{Bbr, Phase, UNBOUNDED};
 use crate::congestion::tests::path::{M, Path};
-use crate::congestion::{Congestion, Controller, Signal};
+use crate::congestion::{Congestion, Controller, RateSample, Signal};
 use crate::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -105,6 +105,20 @@ fn small_windows_probe_as_often_as_reno_would() {
         assert!(!bbr.is_time_to_probe_bw(now), "{target} segments, {rounds} rounds");
         bbr.cycle.rounds_since_probe = rounds;
         assert!(bbr.is_time_to_probe_bw(now), "{target} segments, {rounds} rounds");
+    }
+}
+
+#[test]
+fn a_probe_comes_after_two_to_three_seconds() {
+    // req: RBBR-5
+    for seed in 0..50 {
+        let mut bbr = Bbr::new(M, seed);
+        bbr.cwnd = 400 * M;
+        bbr.initial_cwnd = 400 * M;
+        let now = Instant::from_nanos(7);
+        bbr.start_probe_bw_down(now);
+        assert!(!bbr.is_time_to_probe_bw(now + 2 * SECOND), "seed {seed}");
+        assert!(bbr.is_time_to_probe_bw(now + 3 * SECOND), "seed {seed}");
     }
 }
 
@@ -232,6 +246,29 @@ fn samples_that_the_application_limits_do_not_lower_the_estimate() {
     }
     let after = path.controller.bw.max();
     assert!(after >= before * 9 / 10, "{after} of {before}");
+}
+
+#[test]
+fn limited_samples_below_the_estimate_do_not_enter_the_filter() {
+    // req: RBBR-2
+    let sample = |rate, app_limited| RateSample {
+        rate,
+        delivered: 1,
+        prior_delivered: 0,
+        interval: SECOND,
+        app_limited,
+        tx_in_flight: M,
+        lost: 0,
+    };
+    let mut bbr = Bbr::new(M, 7);
+    bbr.update_congestion_signals(&sample(10_000_000, false));
+    for _ in 0..3 {
+        bbr.bw.advance_filter();
+        bbr.update_congestion_signals(&sample(1_000_000, true));
+    }
+    assert_eq!(bbr.bw.max(), 10_000_000);
+    bbr.update_congestion_signals(&sample(12_000_000, true));
+    assert_eq!(bbr.bw.max(), 12_000_000, "that much the path has at least");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What is judged lost, and when (RFC 8985 6).
 
-use super::{M, ack, at, config, full, in_flight, ms, open_window, sack, sacking, sacking_with, text_sent};
 use core::time::Duration;
+
+use super::{M, ack, at, config, full, in_flight, ms, open_window, sack, sacking, sacking_with, text_sent};
+use crate::testing::Script;
 
 #[test]
 fn three_segments_above_a_hole_are_a_loss_at_once() {
@@ -111,6 +113,19 @@ fn a_duplicate_of_the_networks_making_widens_nothing() {
     script.inject(&format!(". 1:1(0) ack {} win 65535 <sack {}:{}>", at(4), at(0), at(1)));
     let info = script.connection.info();
     assert_eq!((info.reordering_window, info.stats.dsacks, info.stats.undos), (ms(25), 1, 0));
+}
+
+#[test]
+fn a_duplicate_above_the_ack_is_told_by_the_block_that_holds_it() {
+    // req: R2883-4
+    let mut script = in_flight(10);
+    script.advance_ms(100);
+    let report = |script: &mut Script, first: (u32, u32), second: (u32, u32)| {
+        sack(script, 0, &[first, second]);
+        script.connection.info().stats.dsacks
+    };
+    assert_eq!(report(&mut script, (2, 3), (1, 4)), 1, "within the second");
+    assert_eq!(report(&mut script, (5, 6), (1, 4)), 1, "beside it, it is news");
 }
 
 #[test]

@@ -96,6 +96,35 @@ fn a_second_probe_waits_for_a_sample() {
 }
 
 #[test]
+fn a_probe_that_was_answered_by_a_duplicate_measures_nothing() {
+    // req: R8985-15
+    let mut script = in_flight(3);
+    script.advance_ms(200);
+    assert_eq!(text_sent(&mut script), full(2..3));
+    // Both copies arrived, which ends the probe; which of them the ACK answers is not known.
+    script.inject(&format!(". 1:1(0) ack {} win 65535 <sack {}:{}>", at(3), at(2), at(3)));
+    script.write(2 * M);
+    script.advance_ms(250);
+    assert_eq!(script.connection.info().stats.tail_probes, 1, "no second without a sample");
+}
+
+#[test]
+fn no_probe_in_recovery() {
+    // req: R8985-14
+    use crate::timer::Timer;
+    let mut script = in_flight(10);
+    script.advance_ms(100);
+    sack(&mut script, 0, &[(1, 4)]);
+    script.advance_ms(100);
+    ack(&mut script, at(4));
+    let info = script.connection.info();
+    assert!(info.in_recovery && info.in_flight > 0, "{info:?}");
+    assert_eq!(script.connection.deadline(Timer::Probe), None);
+    ack(&mut script, at(9));
+    assert_eq!(script.connection.deadline(Timer::Probe), None);
+}
+
+#[test]
 fn new_text_is_the_better_probe() {
     // req: R8985-16
     let mut script = sacking();
