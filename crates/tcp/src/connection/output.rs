@@ -7,6 +7,7 @@ use netstack_wire::tcp::{TcpFlags, TcpHeader, TcpOptions};
 use super::Connection;
 use super::plan::{Kind, Plan};
 use crate::segment::{MAX_PAYLOAD, Transmit};
+use crate::send::tlp::Tlp;
 use crate::state::State;
 use crate::time::Instant;
 use crate::timer::Timer;
@@ -185,9 +186,9 @@ impl Connection {
         let (ecn, mut flags) = self.ecn_of_text(at, len, plan.kind == Kind::WindowProbe);
         self.note_sent(now, plan, tail);
         flags |= TcpFlags::ACK;
-        if len > 0 && (tail || at + len == self.snd.data_end()) {
-            // MUST-61. A probe is pushed besides, as nothing follows it until it is answered: a receiver that holds back its
-            // ACK of a lone segment need not, once the segment was read.
+        let pushed = tail && Tlp::is_pushed(self.snd.rtt.srtt());
+        if len > 0 && (pushed || at + len == self.snd.data_end()) {
+            // MUST-61
             flags |= TcpFlags::PSH;
         }
         if fin {

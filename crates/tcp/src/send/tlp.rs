@@ -67,6 +67,12 @@ impl Tlp {
         }
     }
 
+    /// Whether a probe is to be pushed: nothing follows it until it is answered, and a receiver that holds back the ACK of a
+    /// lone segment need not, once it was read. That matters where this delay is longer than the probe's own.
+    pub(crate) fn is_pushed(srtt: Option<Duration>) -> bool {
+        srtt.is_some_and(|srtt| 2 * srtt < MAX_ACK_DELAY)
+    }
+
     /// A probe leaves; `end` is SND.NXT behind it.
     pub(crate) fn on_sent(&mut self, now: Instant, end: SeqNum, resent: bool, flight: u32) {
         self.due = false;

@@ -174,7 +174,7 @@ fn the_least_round_trip_is_forgotten_in_time() {
     // req: R8985-4
     let mut script = sacking_with(&config(), ms(40));
     let mut next = 0;
-    let mut round = |script: &mut crate::testing::Script, rtt: u64| {
+    let mut round = |script: &mut Script, rtt: u64| {
         script.write(2 * M);
         script.advance_ms(rtt);
         next += 2;
