@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{M, ack, at, config, connecting, full, in_flight, ms, sack, sacking, sacking_with, text_sent};
+use super::{M, ack, at, config, connecting, full, in_flight, ms, sack, sacking_with, text_sent};
 use crate::testing::Script;
 
 #[test]
