@@ -25,4 +25,4 @@ for target in "${targets[@]}"; do
     runs=$((runs + count))
     seconds=$((seconds + minutes * 60))
 done
-printf 'in all: %d runs in %d minutes\n' "$runs" $((seconds / 60))
+printf 'in all: %d runs in %d minutes; processor time, user and system: %s\n' "$runs" $((seconds / 60)) "$(times | tail -1)"

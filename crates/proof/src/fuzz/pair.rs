@@ -11,6 +11,9 @@ use super::call;
 /// Octets that both applications write at most.
 const MOST: usize = 256 << 10;
 
+/// Segments that no run needs.
+const STORM: usize = 200_000;
+
 /// How long the ends have once the channel is faithful: a timer's longest back-off, often enough.
 const PATIENCE: Duration = Duration::from_secs(48 * 3600);
 
@@ -75,11 +78,38 @@ fn run(data: &[u8]) -> arbitrary::Result<()> {
                     connection.set_recv_limit(usize::from(amount) << 10);
                 });
             }
-            _ => pair.run_for(Duration::from_millis(u64::from(amount) * 8)),
+            _ => {
+                pair.run_until(Duration::from_millis(u64::from(amount) * 8), |pair| {
+                    assert!(is_quiet(pair), "a storm: {pair:?}");
+                    false
+                });
+            }
         }
     }
     finish(&mut pair, &written);
     Ok(())
+}
+
+/// No end sends without end: the last of what they sent, if one does.
+fn is_quiet(pair: &Pair) -> bool {
+    let len = pair.log.len();
+    if len > STORM {
+        for flight in &pair.log[len - 40..] {
+            let header = &flight.segment.header;
+            println!(
+                "{:?} {:?} {} seq {} ack {} win {} text {} {:?}",
+                flight.sent,
+                flight.from,
+                header.flags,
+                header.seq,
+                header.ack,
+                header.window,
+                flight.segment.payload.len(),
+                header.options
+            );
+        }
+    }
+    len <= STORM
 }
 
 fn finish(pair: &mut Pair, written: &[Vec<u8>; 2]) {
@@ -90,7 +120,10 @@ fn finish(pair: &mut Pair, written: &[Vec<u8>; 2]) {
             connection.shutdown_write();
         });
     }
-    let closed = pair.run_until(PATIENCE, |pair| is_closed(pair, Side::A) && is_closed(pair, Side::B));
+    let closed = pair.run_until(PATIENCE, |pair| {
+        assert!(is_quiet(pair), "a storm: {pair:?}");
+        is_closed(pair, Side::A) && is_closed(pair, Side::B)
+    });
     for side in [Side::A, Side::B] {
         let peer = &written[side.other() as usize];
         assert_eq!(pair.received(side).len(), peer.len(), "{side:?} has read all; {pair:?}");

@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netstack_wire::checksum::{Sum, checksum};
 use netstack_wire::icmp::{IcmpMessage, Quote};
 use netstack_wire::ip::{self, IpPacket};
-use netstack_wire::tcp::{self as tcp_wire, MAX_HEADER_LEN, Pretty, TcpHeader};
+use netstack_wire::tcp::{self as tcp_wire, MAX_HEADER_LEN, Pretty, TcpHeader, TcpOptions};
 use netstack_wire::udp::{self as udp_wire, UdpHeader};
 use netstack_wire::{Protocol, SeqNum};
 
@@ -17,7 +17,8 @@ const V6: [Ipv6Addr; 2] =
 pub fn ip(data: &[u8]) {
     let Ok(packet) = ip::parse(data) else { return };
     assert!(packet.header_len <= packet.total_len && packet.total_len <= data.len());
-    assert_eq!(packet.payload, &data[packet.header_len..packet.total_len]);
+    let behind = &data[packet.header_len..packet.total_len];
+    assert_eq!(packet.payload, if packet.protocol == Protocol::NO_NEXT_HEADER { &[] } else { behind });
     assert!(packet.protocol_offset < packet.header_len);
     assert_eq!(ip::parse(&data[..packet.total_len]), Ok(packet), "padding of the link changes nothing");
     assert_eq!(packet.src.is_ipv4(), packet.dst.is_ipv4());
@@ -53,7 +54,12 @@ pub fn tcp(data: &[u8]) {
     let mut written = [0; MAX_HEADER_LEN];
     let wrote = header.emit(&mut written);
     assert_eq!(wrote, header.header_len());
-    assert_eq!(TcpHeader::parse(&written[..wrote]), Ok((header, wrote)));
+    let (again, again_len) = TcpHeader::parse(&written[..wrote]).expect("what is written can be read");
+    assert_eq!(again_len, wrote);
+    // SACK blocks come last, as many as there is room for.
+    let sack = again.options.sack;
+    assert_eq!(TcpHeader { options: TcpOptions { sack, ..header.options }, ..header }, again);
+    assert!(sack.iter().eq(header.options.sack.iter().take(sack.len())));
     assert_eq!(SeqNum(header.seq.0).distance_from(header.ack), header.seq.0.wrapping_sub(header.ack.0));
     // The checksum that is written is right, and a changed octet makes it wrong.
     let payload = &data[len..];
