@@ -180,7 +180,7 @@ pub(crate) struct Demo {
     #[arg(long)]
     pub(crate) no_wait: bool,
     /// Seed of the losses of tcp-vs-udp
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 2)]
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) style: Style,
