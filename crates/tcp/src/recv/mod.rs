@@ -353,7 +353,9 @@ impl RecvHalf {
     /// Whether the application has read so much that the peer should hear of it without waiting for its next segment:
     /// two segments, or half of the buffer.
     pub(crate) fn update_is_due(&self, shift: u8) -> bool {
-        self.edge_gain(shift) >= self.update_threshold()
+        // What rounding takes away (R7323-4) the peer would not hear of, and the update would be due for ever.
+        let told = self.wanted_edge(shift).distance_from(self.nxt) >> shift << shift;
+        self.edge_gain(shift) >= self.update_threshold() && told > self.window()
     }
 
     /// The gain that is worth a segment of its own: where the peer may be waiting, as little as silly-window avoidance
@@ -365,7 +367,9 @@ impl RecvHalf {
 
     /// The level of unread octets at which a window update becomes due; `None` while none can.
     pub(crate) fn update_below(&self, shift: u8) -> Option<u32> {
-        let needed = self.window() + self.update_threshold();
+        let window = self.window();
+        let told = (window + 1).next_multiple_of(1 << shift);
+        let needed = (window + self.update_threshold()).max(told);
         if needed > self.buffer().min(0xffff << shift) {
             return None;
         }

@@ -322,3 +322,29 @@ fn what_came_out_of_order_can_be_given_up() {
     half.set_unread(50);
     assert_eq!(half.consumed(), 150);
 }
+
+/// A gain that the scaled field cannot tell is no reason for an update, which would be due for ever: the level at which one is
+/// lies where the field can.
+// req: R7323-4, MUST-39
+#[test]
+fn an_update_is_due_only_where_the_field_can_tell_of_it() {
+    let mut config = TcpConfig::new();
+    config.recv_buffer(128 << 20);
+    let shift = config.window_shift();
+    assert_eq!(shift, 12, "steps of 4,096 octets, longer than a segment");
+    let mut half = RecvHalf::new(&config);
+    half.start(SeqNum(0));
+    half.mss = 1460;
+    half.set_limit(16 << 10);
+    assert_eq!(half.announce(shift), 4);
+    half.insert(SeqNum(1), text(1, 16 << 10), 16 << 10);
+    while half.fetch().is_some() {}
+    half.set_unread((16 << 10) - 2000);
+    assert!(!half.update_is_due(shift), "2,000 octets are less than a step");
+    let level = half.update_below(shift).expect("an update is owed");
+    assert_eq!(level, (16 << 10) - 4096);
+    half.set_unread(level);
+    assert!(half.update_is_due(shift));
+    assert_eq!(half.announce(shift), 1);
+    assert!(!half.update_is_due(shift), "the peer has heard of it");
+}

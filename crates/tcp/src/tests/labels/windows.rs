@@ -352,3 +352,14 @@ fn a_small_buffer_costs_no_retransmission() {
     assert_eq!(pair.connection(Side::A).info().stats.bytes_retransmitted, 0);
     assert_eq!(pair.connection(Side::B).info().stats.unacceptable, 0);
 }
+
+/// A SYN-ACK that is sent again promises what it promised first, whatever has become of the buffer.
+// req: SHLD-14
+#[test]
+fn a_repeated_syn_ack_keeps_its_window() {
+    let mut script = Script::listen(&TcpConfig::new(), "S 0:0(0) win 65535 <mss 1460>");
+    script.expect("S. 0:0(0) ack 1 win 65535");
+    script.command(|connection, _| connection.set_recv_limit(4096));
+    script.advance_ms(1000);
+    script.expect("S. 0:0(0) ack 1 win 65535");
+}
