@@ -191,14 +191,16 @@ impl PathMtu {
     }
 
     /// The retransmission timer fired for a packet of `packet` octets again and again: the path may swallow such without a
-    /// word (R4821-1). Whether the estimate fell.
+    /// word (R4821-1). Whether the estimate fell. A burst of losses looks the same: once something gets through, the size that is
+    /// given up here is tried once before the steps begin (R8899-5).
     pub(crate) fn fall_back(&mut self, now: Instant, packet: u32, bounds: &Bounds) -> bool {
         let bases = if bounds.floor.v6 { &BASES_V6[..] } else { &BASES_V4[..] };
         let fits =
             |base: &u16| u32::from(*base) < packet && (bounds.floor.least()..bounds.mtu).contains(base);
         let base = bases.iter().copied().find(fits);
         if let Some(base) = base {
-            self.0 = Some(Box::new(Search { suspected: true, ..Search::new(base, now, bounds) }));
+            let search = Search::new(base, now, bounds);
+            self.0 = Some(Box::new(Search { suspected: true, leap: true, tries: MAX_PROBES - 1, ..search }));
         }
         base.is_some()
     }
