@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use netstack_sim::LinkConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_netstack::device::{
     self, Capabilities, Device, DeviceCounters, Halves, SendError, Turn, TxFrame, TxQueue,
 };
@@ -81,11 +81,12 @@ async fn over(service: tokio::task::JoinHandle<()>, stacks: [&Stack; 2], tasks: 
     }
 }
 
-/// A device that loses frames: some at all times, and for a while each.
+/// A device that loses frames: some at all times, and all for 300 ms in each two seconds.
 #[derive(Debug)]
 struct Failing {
     inner: Arc<dyn TxQueue>,
     sent: AtomicU32,
+    since: Instant,
 }
 
 impl TxQueue for Failing {
@@ -95,7 +96,7 @@ impl TxQueue for Failing {
 
     fn try_send(&self, frame: TxFrame<'_>, turn: &mut Turn) -> Result<(), SendError> {
         let n = self.sent.fetch_add(1, Relaxed);
-        if n % 13 == 5 || (300..320).contains(&(n % 700)) {
+        if n % 13 == 5 || self.since.elapsed().as_millis() % 2000 >= 1700 {
             self.inner.leave(turn);
             let kinds = [io::ErrorKind::Other, io::ErrorKind::OutOfMemory, io::ErrorKind::NetworkDown];
             return Err(SendError::Lost(kinds[n as usize % 3].into()));
@@ -121,7 +122,7 @@ struct Fails<D>(D);
 impl<D: Device> Device for Fails<D> {
     fn split(self: Box<Self>) -> io::Result<Halves> {
         let (queues, inner) = Box::new(self.0).split()?;
-        Ok((queues, Arc::new(Failing { inner, sent: AtomicU32::new(0) })))
+        Ok((queues, Arc::new(Failing { inner, sent: AtomicU32::new(0), since: Instant::now() })))
     }
 }
 

@@ -39,6 +39,13 @@ fn honest_end(case: &Case, pair: &CasePair<Monitor>) -> Result<bool, String> {
         if endpoint.state().is_some_and(|state| state != State::Closed) {
             return Err(format!("{side} never reached CLOSED, {}", progress(pair)));
         }
+        if endpoint.state().is_none() {
+            // A reset before ESTABLISHED returned it to LISTEN (RFC 9293 3.10.7.4): there is nothing to tell.
+            if pair.endpoint(side.other()).close_reason().is_none() || app.progress().read > 0 {
+                return Err(format!("{side} never heard of its peer, {}", progress(pair)));
+            }
+            continue;
+        }
         let left = matches!(close, Close::AbortAt(_) | Close::DropAt(_)) && app.progress().closed;
         torn |= judge_reader(side, left, app, peer, endpoint.close_reason())
             .map_err(|fault| format!("{fault}, {}", progress(pair)))?;
