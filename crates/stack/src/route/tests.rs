@@ -226,6 +226,12 @@ fn ipv6_sources_follow_rfc_6724() {
             "2001:db8:2::9",
             "2001:db8:1::1",
         ),
+        (
+            "6: native for native, though Teredo has more bits in common",
+            &[("2001:0:1::1/64", 0), ("3fff::1/64", 0)],
+            "2001:db8:2::9",
+            "3fff::1",
+        ),
         // Rule 8.
         (
             "8: the longest prefix",
