@@ -25,18 +25,23 @@ async fn answer(scene: &mut Scene, time: Duration, takes: bool, mut answer: impl
     }
 }
 
+/// Every peer closes its window, and the application writes what there is room for.
+async fn write_to_closed_windows(scene: &mut Scene) {
+    for foe in 0..scene.foes.len() {
+        scene.foes[foe].window = 0;
+        scene.say(foe, ACK, b"");
+    }
+    scene.settle().await;
+    scene.write_all_there_is_room_for();
+}
+
 /// Peers that close their window for good, and answer each probe: they are kept, and cost a probe a minute.
 // req: MUST-37, MUST-36, SHLD-29
 #[test]
 fn zero_window_holders() {
     const COUNT: u16 = 64;
     let figures = attack(COUNT, async |scene| {
-        for foe in 0..scene.foes.len() {
-            scene.foes[foe].window = 0;
-            scene.say(foe, ACK, b"");
-        }
-        scene.settle().await;
-        scene.write_all_there_is_room_for();
+        write_to_closed_windows(scene).await;
         answer(scene, HOUR, false, |scene, foe| scene.say(foe, ACK, b"")).await;
         assert_eq!(
             scene.stack.connection_count(),
@@ -54,12 +59,7 @@ fn zero_window_holders() {
 fn one_byte_readers() {
     const COUNT: u16 = 64;
     let figures = attack(COUNT, async |scene| {
-        for foe in 0..scene.foes.len() {
-            scene.foes[foe].window = 0;
-            scene.say(foe, ACK, b"");
-        }
-        scene.settle().await;
-        scene.write_all_there_is_room_for();
+        write_to_closed_windows(scene).await;
         answer(scene, 10 * MINUTE, true, |scene, foe| {
             // 128 octets of room, by the scale of the window.
             scene.foes[foe].window = 1;
@@ -302,12 +302,7 @@ fn peers_that_never_close() {
     }
     // FIN-WAIT-1 with data that finds no room, and a peer that answers each probe.
     attack(50, async |scene| {
-        for foe in 0..scene.foes.len() {
-            scene.foes[foe].window = 0;
-            scene.say(foe, ACK, b"");
-        }
-        scene.settle().await;
-        scene.write_all_there_is_room_for();
+        write_to_closed_windows(scene).await;
         scene.foes.iter_mut().for_each(|foe| foe.stream = None);
         let start = tokio::time::Instant::now();
         while scene.stack.connection_count() > 0 {

@@ -15,6 +15,13 @@ const OTHER: &str = "192.0.2.3";
 
 /// Opens a connection from `port` that takes full segments, and gives the stack's end.
 async fn open(raw: &mut Raw, listener: &TcpListener, port: u16) -> TcpStream {
+    // R1191-6
+    let mss = if raw.remote.is_ipv6() { 1440 } else { 1460 };
+    open_to(raw, listener, port, mss).await
+}
+
+/// The same where the stack says that it takes segments of `mss` octets.
+async fn open_to(raw: &mut Raw, listener: &TcpListener, port: u16, mss: u16) -> TcpStream {
     raw.local.set_port(port);
     raw.seq = SeqNum(1000);
     let mut syn = raw.header(TcpFlags::SYN);
@@ -22,7 +29,7 @@ async fn open(raw: &mut Raw, listener: &TcpListener, port: u16) -> TcpStream {
     raw.send_header(&syn, b"");
     raw.seq += 1;
     let seen = raw.recv().await;
-    assert_eq!(seen.header.options.mss, Some(if seen.src.is_ipv6() { 1440 } else { 1460 }), "R1191-6");
+    assert_eq!(seen.header.options.mss, Some(mss));
     raw.ack = seen.header.seq + 1;
     raw.send(TcpFlags::ACK, b"");
     listener.accept().await.unwrap().0
@@ -216,10 +223,11 @@ async fn a_transfer_survives_a_report_in_its_middle() {
 async fn the_mss_clamp_holds_both_ways() {
     let mut config = tokio_netstack::TcpConfig::new();
     config.mss(1200);
-    let (server, client) = stacks_with(&config, tokio_netstack::device::Capabilities::ip(1500), 512);
-    let (_listener, mut accepted, stream) = connected(&server, &client).await;
-    accepted.write_all(&pattern(100_000)).await.unwrap();
-    for info in [accepted.info().await.unwrap(), stream.info().await.unwrap()] {
-        assert_eq!((info.mss, info.path_mtu), (1200 - 12, 1240));
-    }
+    let (stack, mut raw) = raw_pair_with(|builder| builder.tcp_config(config));
+    let listener = TcpListener::bind(&stack, addr(SERVER, PORT)).await.unwrap();
+    let mut stream = open_to(&mut raw, &listener, 40_000, 1200).await;
+    stream.write_all(&pattern(4 * 1200)).await.unwrap();
+    assert_eq!(sizes(&flight(&mut raw).await).1, [1240; 4]);
+    let info = stream.info().await.unwrap();
+    assert_eq!((info.mss, info.path_mtu), (1200, 1240));
 }

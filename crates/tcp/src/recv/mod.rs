@@ -64,7 +64,7 @@ pub(crate) struct RecvHalf {
 }
 
 /// Pieces in order. The owner fetches after each segment, so that several wait only where a gap was filled; an idle connection
-/// holds no storage.
+/// holds no storage. Boxed, as the whole then has the size of a piece, in each connection.
 #[derive(Debug)]
 enum Ready {
     /// One piece, or none: then it is empty.
@@ -354,8 +354,8 @@ impl RecvHalf {
     /// two segments, or half of the buffer.
     pub(crate) fn update_is_due(&self, shift: u8) -> bool {
         // What rounding takes away (R7323-4) the peer would not hear of, and the update would be due for ever.
-        let told = self.wanted_edge(shift).distance_from(self.nxt) >> shift << shift;
-        self.edge_gain(shift) >= self.update_threshold() && told > self.window()
+        let told = || self.wanted_edge(shift).distance_from(self.nxt) >> shift << shift;
+        self.edge_gain(shift) >= self.update_threshold() && told() > self.window()
     }
 
     /// The gain that is worth a segment of its own: where the peer may be waiting, as little as silly-window avoidance
