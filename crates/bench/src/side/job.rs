@@ -165,8 +165,7 @@ impl Job {
             _ if candidate == Candidate::PlainCoalescing => matches!(self, Self::Bulk(Direction::Upload, _)),
             Self::Bulk(..) => true,
             Self::Bare(_) => candidate == Candidate::Offload,
-            Self::Lossless => matches!(candidate, Candidate::Plain | Candidate::PlainBbr),
-            Self::Loss(_) | Self::LossVerify => candidate.is_plain() && !candidate.is_ceiling(),
+            Self::Loss(_) | Self::Lossless | Self::LossVerify => candidate.is_plain() && !candidate.is_ceiling(),
             _ => !candidate.is_ceiling(),
         }
     }
