@@ -56,9 +56,14 @@ pub fn tcp(data: &[u8]) {
     assert_eq!(wrote, header.header_len());
     let (again, again_len) = TcpHeader::parse(&written[..wrote]).expect("what is written can be read");
     assert_eq!(again_len, wrote);
-    // SACK blocks come last, as many as there is room for.
+    // SACK blocks come last, as many as there is room for, and behind them the counters of accurate ECN, if there is.
     let sack = again.options.sack;
-    assert_eq!(TcpHeader { options: TcpOptions { sack, ..header.options }, ..header }, again);
+    let acc_ecn = again.options.acc_ecn;
+    assert_eq!(TcpHeader { options: TcpOptions { sack, acc_ecn, ..header.options }, ..header }, again);
+    if acc_ecn != header.options.acc_ecn {
+        let len = header.options.acc_ecn.map_or(0, |counts| 2 + 3 * counts.counters().len());
+        assert!(acc_ecn.is_none() && wrote + len > MAX_HEADER_LEN, "left out for want of room alone");
+    }
     assert!(sack.iter().eq(header.options.sack.iter().take(sack.len())));
     assert_eq!(SeqNum(header.seq.0).distance_from(header.ack), header.seq.0.wrapping_sub(header.ack.0));
     // The checksum that is written is right, and a changed octet makes it wrong.

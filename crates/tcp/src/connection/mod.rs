@@ -401,7 +401,10 @@ impl Connection {
         self.timers.stop_all();
         self.snd.buffer.clear();
         self.snd.board.restart(self.snd.nxt);
-        if reason != CloseReason::Normal {
+        if reason == CloseReason::Normal {
+            // What is in order can still be read; what lies behind a gap cannot.
+            self.rcv.discard_out_of_order();
+        } else {
             self.rcv.clear();
         }
         self.close_reason = reason;

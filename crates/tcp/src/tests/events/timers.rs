@@ -151,6 +151,17 @@ fn a_peer_that_acknowledges_the_fin_and_then_is_silent_keeps_no_closed_connectio
 }
 
 #[test]
+fn what_came_behind_a_gap_is_not_kept_when_the_minute_is_over() {
+    let mut script = reach(State::FinWait2);
+    script.inject("F. 101:201(100) ack 2");
+    script.close();
+    assert!(script.connection.out_of_order_memory() > 0);
+    script.advance(Duration::from_secs(60));
+    assert_eq!(script.connection.close_reason(), Some(CloseReason::Normal));
+    assert_eq!(script.connection.out_of_order_memory(), 0);
+}
+
+#[test]
 fn a_silent_peer_with_queued_data_keeps_no_closed_connection() {
     // Pitfall 37: the passive closer with unacknowledged data.
     for (state, user_timeout) in
