@@ -185,13 +185,14 @@ impl<O: Observer> Wires<O> {
         }
         self.record(now, &packet, fate);
         self.observer.sent(now, packet.from, packet.hops, &packet.segment, fate);
+        let link = self.routes[packet.from.index()][packet.hops];
         packet.hops += 1;
         if let Fate::Arrives { at, copy } = fate {
             if let Some(copy) = copy {
                 let segment = packet.segment.clone();
                 self.heap.push(copy, Event::Crossed(Packet { segment, ..packet }));
             }
-            self.heap.push(at, Event::Crossed(packet));
+            self.heap.push_behind(link, at, Event::Crossed(packet));
         }
     }
 

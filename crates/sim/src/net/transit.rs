@@ -121,7 +121,7 @@ impl State {
             self.trace.word(copy.as_nanos());
             self.heap.push(copy, Event::Arrive { way, cuts, packet: packet.clone() });
         }
-        self.heap.push(at, Event::Arrive { way, cuts, packet });
+        self.heap.push_behind(way, at, Event::Arrive { way, cuts, packet });
     }
 
     pub(super) fn arrived(&mut self, at: Instant, way: usize, packet: &Packet) {
