@@ -204,7 +204,7 @@ impl Bbr {
         self.inflight_hi.saturating_sub(headroom.max(self.mss)).max(self.min_pipe_cwnd())
     }
 
-    fn target_inflight(&self) -> u32 {
+    pub(super) fn target_inflight(&self) -> u32 {
         self.bdp(100).min(self.cwnd)
     }
 }

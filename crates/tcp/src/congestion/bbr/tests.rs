@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{Bbr, Phase, UNBOUNDED};
 use crate::congestion::tests::path::{M, Path};
-use crate::congestion::{Congestion, Controller, RateSample, Signal};
+use crate::congestion::{Congestion, Controller, Lost, RateSample, Signal};
 use crate::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -169,6 +169,40 @@ fn random_loss_of_one_percent_costs_little() {
     path.run(40 * SECOND);
     let share = path.share_since((Instant::from_nanos(1_000_000_000), 0));
     assert!(share >= 87, "{share} percent");
+}
+
+#[test]
+fn a_probe_that_loses_too_much_sets_the_long_term_bound_and_ends() {
+    // req: RBBR-6
+    let probing = || {
+        let mut path = path(100, 50, 100);
+        run_to(&mut path, Phase::Up);
+        path.controller.inflight_hi = UNBOUNDED;
+        (path.now, path.controller)
+    };
+    let (now, mut bbr) = probing();
+    let (flight, lost) = (1_000_000, 100_000);
+    assert!(bbr.target_inflight() * 7 / 10 < flight / 2);
+    bbr.on_lost(&Lost::new(now, M, flight));
+    assert_eq!((bbr.phase, bbr.inflight_hi), (Phase::Up, UNBOUNDED), "one segment is no loss rate");
+    bbr.on_lost(&Lost::new(now, lost, flight));
+    // What left in front of the run was well, and of the run as much as makes two percent of all: 900,000 x 50 / 49.
+    assert_eq!((bbr.phase, bbr.inflight_hi), (Phase::Down, 918_367));
+    // Once per probe.
+    bbr.on_lost(&Lost::new(now, lost, flight / 2));
+    assert_eq!(bbr.inflight_hi, 918_367);
+
+    let (now, mut bbr) = probing();
+    bbr.on_lost(&Lost::new(now, 3 * M, 4 * M));
+    assert_eq!(
+        bbr.inflight_hi,
+        (u64::from(bbr.target_inflight()) * 70 / 100) as u32,
+        "never below beta of the target"
+    );
+
+    let (now, mut bbr) = probing();
+    bbr.on_lost(&Lost { app_limited: true, ..Lost::new(now, lost, flight) });
+    assert_eq!((bbr.phase, bbr.inflight_hi), (Phase::Down, UNBOUNDED), "too little was sent to tell a bound");
 }
 
 /// With twenty segments in flight a lost one is five percent of them, and no loss rate.
