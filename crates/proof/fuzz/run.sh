@@ -25,4 +25,6 @@ for target in "${targets[@]}"; do
     runs=$((runs + count))
     seconds=$((seconds + minutes * 60))
 done
-printf 'in all: %d runs in %d minutes; processor time, user and system: %s\n' "$runs" $((seconds / 60)) "$(times | tail -1)"
+# Of the children, in the second line; a pipe would show those of its own shell.
+times >"$log"
+printf 'in all: %d runs in %d minutes; processor time, user and system: %s\n' "$runs" $((seconds / 60)) "$(tail -n 1 "$log")"

@@ -165,7 +165,9 @@ impl Job {
             _ if candidate == Candidate::PlainCoalescing => matches!(self, Self::Bulk(Direction::Upload, _)),
             Self::Bulk(..) => true,
             Self::Bare(_) => candidate == Candidate::Offload,
-            Self::Loss(_) | Self::Lossless | Self::LossVerify => candidate.is_plain() && !candidate.is_ceiling(),
+            Self::Loss(_) | Self::Lossless | Self::LossVerify => {
+                candidate.is_plain() && !candidate.is_ceiling()
+            }
             _ => !candidate.is_ceiling(),
         }
     }

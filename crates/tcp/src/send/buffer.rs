@@ -73,7 +73,11 @@ impl SendBuffer {
     pub(crate) fn slices(&self, offset: u32, len: u32, out: &mut Vec<Bytes>) -> u32 {
         let mut at = self.start + u64::from(offset);
         let mut left = len.min(self.len - offset) as usize;
-        let first = self.chunks.partition_point(|chunk| chunk.start + chunk.data.len() as u64 <= at);
+        let first = match self.chunks.back() {
+            // What is sent for the first time is mostly what was written last: no search through pieces long out of cache.
+            Some(last) if last.start <= at => self.chunks.len() - 1,
+            _ => self.chunks.partition_point(|chunk| chunk.start + chunk.data.len() as u64 <= at),
+        };
         let mut taken = 0;
         for chunk in self.chunks.range(first..).take(MAX_SLICES) {
             if left == 0 {
