@@ -42,6 +42,8 @@
 //!
 //! - `tun` (default): the Linux TUN device, [`device::tun`](netstack_device).
 //! - `axum`, `hyper`, `hickory`: see [`ext`].
+//! - `control`: the stack's connections on a Unix socket, for `netstack ss`.
+//! - `observe`: an observer sees each connection after every turn of its task, for traces.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -65,6 +67,7 @@ mod ingress;
 mod lane;
 mod listener;
 mod loopback;
+mod observe;
 mod output;
 mod path_mtu;
 mod ping;
@@ -82,6 +85,8 @@ pub use netstack_tcp::{
     CloseReason, EcnMode, EcnPolicy, FastOpen, IcmpNotice, KeepAlive, State, SynPolicy, TcpConfig, TcpInfo,
     TcpStats,
 };
+#[cfg(feature = "observe")]
+pub use observe::ConnectionObserver;
 pub use ping::{Ping, PingError, PingFailure, PingReply};
 pub use route::{IpNetwork, IpPrefix, PrefixError};
 pub use socket::TcpSocket;

@@ -89,7 +89,7 @@ impl State {
 
     /// The name as RFC 9293 spells it.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::SynSent => "SYN-SENT",
             Self::SynReceived => "SYN-RECEIVED",

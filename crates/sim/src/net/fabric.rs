@@ -42,7 +42,7 @@ impl Shared {
         result
     }
 
-    /// Lets `act` make the network, before there is time.
+    /// Lets `act` make the network, before there is time, or look at it as it is, without bringing it up to the present.
     pub(crate) fn build<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.lock())
     }
@@ -191,7 +191,8 @@ impl State {
         self.epoch() + Duration::from_nanos(at.as_nanos())
     }
 
-    fn now(&mut self) -> Instant {
+    /// The present instant on Tokio's clock.
+    pub(super) fn now(&mut self) -> Instant {
         Instant::from_duration(tokio::time::Instant::now() - self.epoch())
     }
 
@@ -230,6 +231,7 @@ impl State {
                 Event::Line(way) => {
                     self.channels[way].line.fire();
                     self.run_line(at, way);
+                    self.observe_queue(at, way);
                 }
                 Event::Queue(way, packet) => self.queue(at, way, packet),
                 Event::Arrive { way, cuts, packet } => self.arrive(at, way, cuts, packet),

@@ -9,6 +9,7 @@ use tokio_netstack::{IpNetwork, IpPrefix, Stack, StackBuilder};
 
 use super::fabric::Shared;
 use super::port::SimDevice;
+use super::watch::HostWatch;
 use crate::SimRng;
 
 /// Settings of a host's stack.
@@ -46,6 +47,9 @@ impl HostPlan {
         tcp: &TcpConfig,
     ) -> io::Result<Stack> {
         let mut stack = Stack::builder();
+        if network.build(|state| state.observer.is_some()) {
+            stack = stack.observe(HostWatch::new(network, host));
+        }
         for (device, &out) in self.out.iter().enumerate() {
             stack = stack.device(SimDevice::attach(network, out));
             if device == 0 {

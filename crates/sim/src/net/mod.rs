@@ -23,13 +23,14 @@ mod port;
 mod router;
 mod routes;
 mod transit;
+mod watch;
 
 pub use builder::Builder;
 pub(crate) use fabric::Shared;
 pub use ids::{LinkId, NodeId, Way};
 pub use network::{Network, block_on};
 pub(crate) use node::Node;
-pub use observer::{Observer, PacketEvent, Reason, What};
+pub use observer::{ConnectionEvent, Happened, Observer, PacketEvent, Reason, What};
 pub use policy::{PacketView, Verdict};
 pub use port::SimDevice;
 

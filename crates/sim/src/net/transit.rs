@@ -79,6 +79,7 @@ impl State {
         let size = (packet.bytes.len(), flow, ecn);
         channel.line.offer(&mut channel.link, now, packet, size, &mut self.outcomes);
         self.run_line(now, way);
+        self.observe_queue(now, way);
     }
 
     /// Lets leave what the line of a direction takes by `now`, and comes back when it takes more.
@@ -148,6 +149,14 @@ impl State {
         channel.cuts += 1;
         for packet in channel.line.flush(&mut channel.link) {
             self.drop_packet(now, way, &packet, Reason::Cut);
+        }
+    }
+
+    /// Tells how much waits in front of the line of a direction.
+    pub(super) fn observe_queue(&mut self, at: Instant, way: usize) {
+        if let Some(observer) = &mut self.observer {
+            let (bytes, packets) = self.channels[way].link.waiting(at);
+            observer.queue(at, Way(way), bytes, packets);
         }
     }
 

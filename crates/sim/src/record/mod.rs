@@ -1,7 +1,7 @@
 //! One structured log of a run: each packet on each link with its fate, and what each connection went through.
 //!
 //! A [`Recording`] watches a [`Network`](crate::heap::Network) or a [`Pair`](crate::heap::Pair) and becomes a [`Log`]; a
-//! [`PacketLog`] watches a [network of whole stacks](crate::net::Network). A log is written as JSON lines
+//! [`NetworkLog`] watches a [network of whole stacks](crate::net::Network). A log is written as JSON lines
 //! ([`Log::write_json`]), whose schema is docs/trace-schema.md, and reads back; it is written as pcapng
 //! ([`Log::write_pcapng`]), one interface for each link, for Wireshark and its kin. A capture of anyone's becomes a log too
 //! ([`Log::read_capture`]), one of packets alone.
@@ -27,11 +27,12 @@ mod capture;
 mod entry;
 mod json;
 mod link_layer;
+mod network_log;
 mod packet;
-mod packets;
 mod recording;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::net::SocketAddr;
 
@@ -41,7 +42,7 @@ pub use entry::{
     Change, Figures, Packet, PacketFate, QueueDepth, Record, StateChange, TcpSegment, TimerChange, Transport,
 };
 pub use json::{ReadError, SCHEMA};
-pub use packets::PacketLog;
+pub use network_log::NetworkLog;
 pub use recording::Recording;
 
 /// Everything that happened in a run, in the order in which it happened.

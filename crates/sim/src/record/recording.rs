@@ -1,14 +1,13 @@
 //! Watching a network on the event heap.
 
-use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use netstack_tcp::{Instant, RecoveryState, Segment, State, TcpInfo, Timer};
+use netstack_tcp::{Instant, Segment, State};
 
-use super::entry::{Change, Figures, Packet, PacketFate, QueueDepth, Record, StateChange, TimerChange};
+use super::entry::{Packet, PacketFate, QueueDepth, Record};
 use super::packet::octets_of;
+use super::watched::{Look, Watched};
 use super::{EndName, Header, LinkName, Log};
 use crate::Fate;
 use crate::heap::{EndId, Endpoint, FlowConfig, NetworkConfig, Observer, Open, PairConfig, Side};
@@ -21,22 +20,19 @@ use crate::heap::{EndId, Endpoint, FlowConfig, NetworkConfig, Observer, Open, Pa
 pub struct Recording {
     log: Log,
     /// By [`EndId::index`].
-    ends: Vec<Watched>,
+    ends: Vec<End>,
     /// What waited last, by link.
     depths: Vec<(usize, usize)>,
     headers_only: bool,
 }
 
-/// An end as it was last seen.
 #[derive(Debug)]
-struct Watched {
+struct End {
     local: SocketAddr,
     peer: SocketAddr,
     /// The links that its packets cross.
     route: Vec<usize>,
-    state: &'static str,
-    deadlines: [Option<u64>; Timer::ALL.len()],
-    figures: Figures,
+    watched: Watched,
 }
 
 impl Recording {
@@ -59,20 +55,18 @@ impl Recording {
         for (flow, config) in flows.enumerate() {
             let sides = [(Side::A, &config.a, &config.a_to_b), (Side::B, &config.b, &config.b_to_a)];
             for (side, end, route) in sides {
-                let state = if end.open == Open::Passive { "LISTEN" } else { "CLOSED" };
+                let state = before(end.open);
                 header.ends.push(EndName {
                     name: EndId { flow, side }.to_string(),
                     local: end.local,
                     peer: end.remote,
                     state: state.to_owned(),
                 });
-                ends.push(Watched {
+                ends.push(End {
                     local: end.local,
                     peer: end.remote,
                     route: route.clone(),
-                    state,
-                    deadlines: [None; Timer::ALL.len()],
-                    figures: Figures::default(),
+                    watched: Watched::new(ends.len(), state),
                 });
             }
         }
@@ -135,106 +129,21 @@ impl Observer for Recording {
     }
 
     fn turned(&mut self, now: Instant, end: EndId, endpoint: &Endpoint) {
-        self.ends[end.index()].turned(now.as_nanos(), end.index(), endpoint, &mut self.log.records);
-    }
-}
-
-impl Watched {
-    fn turned(&mut self, t: u64, end: usize, endpoint: &Endpoint, records: &mut Vec<Record>) {
-        let before = match endpoint.config().open {
-            Open::Passive => "LISTEN",
-            Open::Active(_) => "CLOSED",
+        let look = Look {
+            t: now.as_nanos(),
+            state: endpoint.state().map_or_else(|| before(endpoint.config().open), State::name),
+            connection: endpoint.connection(),
+            started: 0,
+            rests_until: endpoint.time_wait().map(|record| record.expires_at().as_nanos()),
         };
-        let state = endpoint.state().map_or(before, State::name);
-        self.timers(t, end, endpoint, records);
-        for to in way(self.state, state) {
-            let from = Cow::Borrowed(std::mem::replace(&mut self.state, to));
-            records.push(Record::State(StateChange { t, end, from, to: Cow::Borrowed(to) }));
-        }
-        if let Some(connection) = endpoint.connection() {
-            let figures = figures(t, end, &connection.info());
-            if (Figures { t: self.figures.t, ..figures.clone() }) != self.figures {
-                self.figures = figures.clone();
-                records.push(Record::Figures(figures));
-            }
-        }
-    }
-
-    fn timers(&mut self, t: u64, end: usize, endpoint: &Endpoint, records: &mut Vec<Record>) {
-        for (timer, last) in Timer::ALL.into_iter().zip(&mut self.deadlines) {
-            // A batch a millisecond tells nobody anything.
-            if timer == Timer::Pacing {
-                continue;
-            }
-            let running = endpoint.connection().and_then(|connection| connection.deadline(timer));
-            let in_time_wait =
-                endpoint.time_wait().filter(|_| timer == Timer::Lifetime).map(|record| record.expires_at());
-            let due = running.or(in_time_wait).map(Instant::as_nanos);
-            if due == *last {
-                continue;
-            }
-            // One that was set in TIME-WAIT is over with it.
-            let rests = in_time_wait.is_some() || self.state == State::TimeWait.name();
-            let name = if timer == Timer::Lifetime && rests { "2msl" } else { timer.name() };
-            let mut push = |change, due| {
-                let timer = Cow::Borrowed(name);
-                records.push(Record::Timer(TimerChange { t, end, timer, change, due }));
-            };
-            match (*last, due) {
-                (Some(was), _) if was <= t => push(Change::Fired, None),
-                (Some(_), None) => push(Change::Stopped, None),
-                _ => {}
-            }
-            if due.is_some() {
-                push(Change::Set, due);
-            }
-            *last = due;
-        }
+        self.ends[end.index()].watched.look(look, &mut self.log.records);
     }
 }
 
-/// The states from `from` to `to`, without the first: what happens at one instant may lead over several edges, and the stack
-/// takes the shortest way (see [`State::may_become`]); of two as short, the one over FIN-WAIT-2.
-fn way(from: &'static str, to: &'static str) -> Vec<&'static str> {
-    let state = |name: &str| State::ALL.into_iter().find(|state| state.name() == name);
-    let (Some(start), Some(goal)) = (state(from), state(to)) else {
-        return if from == to { Vec::new() } else { vec![to] };
-    };
-    let mut ways: VecDeque<Vec<State>> = VecDeque::from([vec![start]]);
-    while let Some(way) = ways.pop_front() {
-        let last = way[way.len() - 1];
-        if last == goal {
-            return way[1..].iter().map(|state| state.name()).collect();
-        }
-        for next in State::ALL.into_iter().filter(|&next| last.may_become(next) && !way.contains(&next)) {
-            ways.push_back([&way[..], &[next]].concat());
-        }
-    }
-    vec![to]
-}
-
-fn figures(t: u64, end: usize, info: &TcpInfo) -> Figures {
-    let recovery = match info.recovery {
-        RecoveryState::Open => "open",
-        RecoveryState::Disorder => "disorder",
-        RecoveryState::Recovery => "recovery",
-        RecoveryState::Loss => "loss",
-        RecoveryState::Resizing => "resizing",
-        _ => "other",
-    };
-    Figures {
-        t,
-        end,
-        cwnd: info.cwnd,
-        ssthresh: info.ssthresh,
-        flight: info.in_flight,
-        unsent: info.unsent,
-        snd_wnd: info.snd_wnd,
-        rcv_wnd: info.rcv_wnd,
-        srtt: info.srtt.map(crate::nanos),
-        rttvar: crate::nanos(info.rttvar),
-        rto: crate::nanos(info.rto),
-        recovery: Cow::Borrowed(recovery),
-        phase: Cow::Borrowed(info.controller_phase),
+/// The state before there is a connection.
+fn before(open: Open) -> &'static str {
+    match open {
+        Open::Passive => "LISTEN",
+        Open::Active(_) => State::Closed.name(),
     }
 }

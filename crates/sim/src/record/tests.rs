@@ -6,7 +6,7 @@ use netstack_wire::tcp::TcpFlags;
 use tokio::io::AsyncReadExt;
 use tokio_netstack::{TcpListener, TcpStream};
 
-use super::{Change, Log, Packet, PacketFate, PacketLog, ReadError, Record, Recording, Transport};
+use super::{Change, Log, NetworkLog, Packet, PacketFate, ReadError, Record, Recording, Transport};
 use crate::heap::{EndId, FlowConfig, Pick, Side, Victim};
 use crate::heap::{Network, NetworkConfig, Pair, PairConfig, Receiver, Sender};
 use crate::net::{Builder, block_on};
@@ -164,7 +164,7 @@ fn what_is_no_trace_is_refused_with_the_line_that_is_wrong() {
 #[test]
 fn a_network_of_stacks_is_kept_link_by_link() {
     block_on(async {
-        let seen = Arc::new(Mutex::new(PacketLog::new()));
+        let seen = Arc::new(Mutex::new(NetworkLog::new()));
         let mut net = Builder::new(1);
         net.observer(Arc::clone(&seen));
         let client = net.host("client", &["192.0.2.1"]);

@@ -408,6 +408,7 @@ impl Actor {
         self.shared.set_out_of_order(self.connection.out_of_order_memory());
         self.shared.mailbox.set_room(self.connection.right_edge_room());
         self.shared.inner.watch_budget();
+        self.shared.inner.watch.turned(&self.connection);
     }
 
     /// Ends the actor if the connection is over, or lives on as a record.
@@ -441,6 +442,10 @@ impl Actor {
     fn end(&mut self, cause: EndCause) {
         self.ended = true;
         self.shared.inner.table.remove(&self.shared);
+        // With the runtime its clock is gone.
+        if cause != EndCause::RuntimeGone {
+            self.shared.inner.watch.ended(&self.shared.tuple);
+        }
         self.tell(cause);
     }
 

@@ -17,6 +17,7 @@ use super::pending::Pending;
 use super::time_wait::Records;
 use crate::actor::Shared;
 use crate::lane::lock;
+use crate::observe::Watch;
 use crate::secrets::Secrets;
 use crate::stack::{ConnectionEntry, Inner};
 
@@ -104,17 +105,19 @@ pub(crate) struct Table {
     /// TIME-WAIT records in all shards.
     records: AtomicUsize,
     max_records: usize,
+    watch: Watch,
     /// Order in which records and pending SYNs came.
     pub(super) stamp: AtomicU64,
 }
 
 impl Table {
-    pub(crate) fn new(secrets: Secrets, max_records: usize) -> Self {
+    pub(crate) fn new(secrets: Secrets, max_records: usize, watch: Watch) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             secrets,
             records: AtomicUsize::new(0),
             max_records: max_records.max(1),
+            watch,
             stamp: AtomicU64::new(0),
         }
     }
@@ -145,7 +148,9 @@ impl Table {
             }
             Some(Entry::TimeWait(slot)) => *slot,
         };
-        match shard.records.handle_segment(slot, at, segment) {
+        let action = shard.records.handle_segment(slot, at, segment);
+        self.watch.rests(tuple, || shard.records.get(slot).map(|record| record.expires_at()));
+        match action {
             TimeWaitAction::Reply(header) => Routed::Reply(header),
             TimeWaitAction::Ignore => Routed::Ignored,
             // The record stands until a connection takes its place: nobody may want the SYN.
@@ -202,6 +207,7 @@ impl Table {
         shard.remove(self.secrets.table_hash(tuple), tuple);
         shard.records.remove(slot);
         self.records.fetch_sub(1, Relaxed);
+        self.watch.ended(tuple);
     }
 
     /// Takes a connection out when its actor ends.
@@ -236,6 +242,7 @@ impl Table {
     ) {
         let full = self.records.fetch_add(1, Relaxed) >= self.max_records;
         let (tuple, expires_at) = (record.tuple(), record.expires_at());
+        self.watch.rests(&tuple, || Some(expires_at));
         let slot = shard.records.insert(record, self.stamp.fetch_add(1, Relaxed));
         // It may be the first to expire, where connections differ in the length of their TIME-WAIT.
         let first = shard.records.next_expiry() == Some(expires_at);

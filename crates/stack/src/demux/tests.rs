@@ -8,6 +8,7 @@ use netstack_wire::tcp::{TcpFlags, TcpHeader};
 
 use super::*;
 use crate::actor::Shared;
+use crate::observe::Watch;
 use crate::secrets::Secrets;
 use crate::{Stack, TcpConfig, device};
 
@@ -30,7 +31,7 @@ fn segment(flags: TcpFlags) -> Segment {
 #[tokio::test]
 async fn a_connection_is_found_until_it_is_removed() {
     let stack = stack();
-    let table = Table::new(Secrets::from_seed(1), MAX_RECORDS);
+    let table = Table::new(Secrets::from_seed(1), MAX_RECORDS, Watch::default());
     let all: Vec<_> = (1..=1000)
         .map(|port| Arc::new(Shared::new(&stack.inner, tuple(port), 0, &TcpConfig::new())))
         .collect();
@@ -55,7 +56,7 @@ async fn a_connection_is_found_until_it_is_removed() {
 #[tokio::test]
 async fn removal_leaves_a_successor_alone() {
     let stack = stack();
-    let table = Table::new(Secrets::from_seed(1), MAX_RECORDS);
+    let table = Table::new(Secrets::from_seed(1), MAX_RECORDS, Watch::default());
     let new = || Arc::new(Shared::new(&stack.inner, tuple(1), 0, &TcpConfig::new()));
     let (old, successor) = (new(), new());
     assert!(table.insert(&successor, false));
@@ -66,7 +67,7 @@ async fn removal_leaves_a_successor_alone() {
 #[tokio::test]
 async fn a_syn_waits_for_the_application_once() {
     let stack = stack();
-    let table = Table::new(Secrets::from_seed(1), MAX_RECORDS);
+    let table = Table::new(Secrets::from_seed(1), MAX_RECORDS, Watch::default());
     let everywhere = crate::TcpListener::bind_all(&stack).await.unwrap();
     let listener = stack.inner.listeners.find(&tuple(1), &stack.inner.secrets).unwrap();
     let syn = segment(TcpFlags::SYN);

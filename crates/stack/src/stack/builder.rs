@@ -22,6 +22,7 @@ use crate::fragment::{FragmentIds, Fragments, Limits};
 use crate::icmp::Limiter;
 use crate::listener::{ListenConfig, Listeners};
 use crate::loopback::Loopback;
+use crate::observe::Watch;
 use crate::path_mtu::{PathMtus, SentSizes};
 use crate::ping::Pings;
 use crate::route::{IpNetwork, IpPrefix, RouteTable, Routes};
@@ -69,6 +70,7 @@ pub struct StackBuilder {
     udp: UdpLimits,
     echo_replies: (u32, u32),
     ephemeral_ports: RangeInclusive<u16>,
+    watch: Watch,
 }
 
 impl StackBuilder {
@@ -90,6 +92,7 @@ impl StackBuilder {
             udp: UdpLimits::DEFAULT,
             echo_replies: Limiter::ECHOES,
             ephemeral_ports: PortAllocator::DYNAMIC,
+            watch: Watch::default(),
         }
     }
 
@@ -263,6 +266,14 @@ impl StackBuilder {
         self
     }
 
+    /// Has `observer` see each connection after every turn of its task. Default: nobody does, which costs a look at one pointer
+    /// a turn.
+    #[cfg(feature = "observe")]
+    pub fn observe(mut self, observer: impl crate::ConnectionObserver + 'static) -> Self {
+        self.watch = Watch::by(observer);
+        self
+    }
+
     /// Addresses and routes as they were given, with the default routes that go without saying.
     fn table(&self) -> io::Result<RouteTable> {
         let mut table = RouteTable::default();
@@ -322,6 +333,7 @@ impl StackBuilder {
         let (interfaces, queues): (Vec<_>, Vec<_>) =
             devices.into_iter().map(|opened| (opened.interface, opened.queues)).unzip();
         let clock = Clock::start();
+        let watch = self.watch.start(clock);
         let udp = Udp::new(secrets, &self.ephemeral_ports, self.udp);
         let inner = Arc::new(Inner {
             path_mtu: PathMtus::new(clock, self.tcp.min_path_mtu_size()),
@@ -335,7 +347,7 @@ impl StackBuilder {
             ports: Mutex::new(PortAllocator::new(secrets.ports, self.ephemeral_ports)),
             routes: Routes::new(routes),
             interfaces: Interfaces::new(interfaces, loopback),
-            table: Table::new(secrets, self.max_time_wait),
+            table: Table::new(secrets, self.max_time_wait, watch.clone()),
             listeners: Listeners::default(),
             udp,
             counters: Counters::default(),
@@ -347,6 +359,7 @@ impl StackBuilder {
             fast_open: Mutex::new(FastOpenCache::new()),
             fragment_ids: FragmentIds::new(secrets.fragments),
             fragments: Fragments::new(self.reassembly),
+            watch,
             outlives_devices: self.outlive_devices,
             lifecycle: Lifecycle::new(),
         });

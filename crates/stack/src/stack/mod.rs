@@ -39,6 +39,7 @@ use crate::fragment::{FragmentIds, Fragments};
 use crate::icmp::Limiter;
 use crate::lane::lock;
 use crate::listener::{ListenConfig, ListenerShared, Listeners};
+use crate::observe::Watch;
 use crate::path_mtu::{PathMtus, SentSizes};
 use crate::ping::Pings;
 use crate::route::Routes;
@@ -77,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) fast_open: Mutex<FastOpenCache>,
     pub(crate) fragment_ids: FragmentIds,
     pub(crate) fragments: Fragments,
+    /// Who watches the connections.
+    pub(crate) watch: Watch,
     /// Whether sockets wait for another device when the last has died.
     outlives_devices: bool,
     lifecycle: Lifecycle,
