@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use netstack_cli::demo::Scene;
 use netstack_cli::draw::Theme;
 use netstack_cli::units;
+use netstack_sim::JitterDistribution;
 
 /// TCP in virtual time, and the pictures that explain it
 ///
@@ -102,9 +103,12 @@ pub(crate) struct Sim {
     /// Propagation delay, one way
     #[arg(long, default_value = "25ms", value_parser = units::time, help_heading = "The link")]
     pub(crate) delay: Duration,
-    /// Random delay on top of it, up to this much, for data
+    /// Random delay beside it, for data; how much is what --distribution makes of it
     #[arg(long, default_value = "0", value_parser = units::time, help_heading = "The link")]
     pub(crate) jitter: Duration,
+    /// How the jitter is spread
+    #[arg(long, value_enum, default_value_t = Distribution::Uniform, help_heading = "The link")]
+    pub(crate) distribution: Distribution,
     /// Let packets overtake each other by their jitter
     #[arg(long, help_heading = "The link")]
     pub(crate) jitter_reorders: bool,
@@ -266,6 +270,27 @@ pub(crate) enum Kind {
     States,
 }
 
+/// How random delays are spread.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Distribution {
+    /// Up to the jitter on top of the delay
+    Uniform,
+    /// Around the delay, with the jitter as standard deviation
+    Normal,
+    /// The same with a long tail
+    Pareto,
+}
+
+impl From<Distribution> for JitterDistribution {
+    fn from(distribution: Distribution) -> Self {
+        match distribution {
+            Distribution::Uniform => Self::Uniform,
+            Distribution::Normal => Self::Normal,
+            Distribution::Pareto => Self::Pareto,
+        }
+    }
+}
+
 /// A congestion controller.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Congestion {
@@ -319,6 +344,7 @@ mod tests {
         let error = |line: &str| Args::try_parse_from(line.split(' ')).unwrap_err();
         assert!(error("netstack sim --rate fast").to_string().contains("20mbit"));
         assert!(error("netstack sim --loss 200%").to_string().contains("between 0 and 100"));
+        assert!(error("netstack sim --distribution even").to_string().contains("pareto"));
         assert!(error("netstack sim --burst 0").to_string().contains("one packet or more"));
         assert!(error("netstack demo nothing").to_string().contains("handshake"));
         assert_eq!(error("netstack sim --mtu 1").exit_code(), 2);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use netstack_sim::heap::{EndpointConfig, FlowConfig, Network, NetworkConfig, Open, Receiver, Sender};
 use netstack_sim::record::{Log, Recording};
 use netstack_sim::scenario::percentile;
-use netstack_sim::{Jitter, LinkConfig, QueueLimit, SimRng};
+use netstack_sim::{Jitter, JitterDistribution, LinkConfig, QueueLimit, SimRng};
 use netstack_tcp::congestion::{CongestionControl, Pacing};
 use netstack_tcp::{EcnPolicy, Instant, MAX_PAYLOAD, TcpConfig};
 use netstack_wire::SeqNum;
@@ -21,8 +21,10 @@ pub struct Experiment {
     pub rate: Option<u64>,
     /// Propagation delay, one way.
     pub delay: Duration,
-    /// Random delay on top of it, in the direction of the data.
+    /// Random delay beside it, in the direction of the data.
     pub jitter: Duration,
+    /// How that is spread.
+    pub distribution: JitterDistribution,
     /// Whether packets overtake each other by it.
     pub jitter_reorders: bool,
     /// Share of packets that are lost in the direction of the data.
@@ -66,6 +68,7 @@ impl Default for Experiment {
             rate: Some(20_000_000),
             delay: Duration::from_millis(25),
             jitter: Duration::ZERO,
+            distribution: JitterDistribution::default(),
             jitter_reorders: false,
             loss: 0.0,
             burst: 1.0,
@@ -178,7 +181,8 @@ impl Experiment {
             }
         }
         let jitter = if self.jitter_reorders { Jitter::Reordering } else { Jitter::Ordered };
-        there.jitter(jitter(self.jitter)).duplicate(self.duplicate).reorder(self.reorder, self.delay);
+        there.jitter(jitter(self.jitter)).distribution(self.distribution);
+        there.duplicate(self.duplicate).reorder(self.reorder, self.delay);
         if self.burst > 1.0 {
             there.loss_bursts(self.loss, self.burst);
         } else {

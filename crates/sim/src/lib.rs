@@ -27,7 +27,7 @@ mod trace;
 
 use std::time::Duration;
 
-pub use impair::{Discipline, Jitter, QueueLimit};
+pub use impair::{Discipline, Jitter, JitterDistribution, QueueLimit};
 pub use link::{Fate, Link, LinkConfig, LinkStats};
 pub use rng::SimRng;
 pub use seed::{SEED_VARIABLE, seed_or};

@@ -32,6 +32,11 @@ impl SimRng {
         self.0.random::<f64>() < probability
     }
 
+    /// A number drawn from `distribution`.
+    pub(crate) fn draw(&mut self, distribution: impl Distribution<f64>) -> f64 {
+        distribution.sample(&mut self.0)
+    }
+
     /// A number over the whole range of `u64`.
     pub fn next_u64(&mut self) -> u64 {
         self.0.random()

@@ -22,7 +22,7 @@ pub(super) fn run(args: &Demo) -> Result<(), Failure> {
         None => {
             let contrast = contrast(args.seed);
             compare(&contrast)?;
-            (contrast.picture(), contrast.tcp)
+            (contrast.picture(), contrast.log())
         }
     };
     if let Some(path) = &args.svg {

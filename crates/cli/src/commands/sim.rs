@@ -48,6 +48,7 @@ fn experiment(args: &Sim) -> Experiment {
         rate: args.rate.0,
         delay: args.delay,
         jitter: args.jitter,
+        distribution: args.distribution.into(),
         jitter_reorders: args.jitter_reorders,
         // Runs of losses need something between them.
         loss: if args.burst > 1.0 { args.loss.min(0.99) } else { args.loss },

@@ -121,6 +121,22 @@ fn datagram(src: SocketAddr, dst: SocketAddr) -> Bytes {
 }
 
 impl Contrast {
+    /// What happened to both, in order of time. The link of UDP comes behind the two directions of TCP's.
+    pub fn log(&self) -> Log {
+        let mut log = self.tcp.clone();
+        let first = log.header.links.len();
+        let datagrams =
+            self.udp.packets().cloned().map(|packet| Packet { link: first + packet.link, ..packet });
+        log.records.extend(datagrams.map(Record::Packet));
+        log.records.sort_by_key(Record::t);
+        log.header.links.extend(self.udp.header.links.iter().cloned());
+        for (place, link) in log.header.links.iter_mut().enumerate() {
+            let protocol = if place < first { "TCP" } else { "UDP" };
+            link.name = format!("{protocol}, {}", link.name);
+        }
+        log
+    }
+
     /// How late each message was with either protocol.
     pub fn picture(&self) -> Picture {
         crate::draw::contrast(&self.messages)

@@ -110,7 +110,8 @@ const OLD_DUPLICATE_SYN: Words = Words {
         "B answers the old SYN in good faith, and acknowledges a number that A did not send this time.",
         "A sees an acknowledgment of something that it never sent, and refuses it with a RST that bears just that \
          number. With a handshake of two steps B would now hold a connection that does not exist.",
-        "B believes the RST, since its number fits, and is back in LISTEN. When the new SYN arrives it answers it.",
+        "B believes the RST, since its number fits, and is back in LISTEN. When the new SYN arrives it answers it, with a new \
+         number: they go up with the clock, one each 4 microseconds, so that no attempt has those of an earlier one.",
         "This acknowledges x: it is the right one. A completes the handshake.",
     ],
     end: "The third step is what makes a connection safe from the past.",

@@ -1,4 +1,5 @@
 use clap::ValueEnum;
+use netstack_sim::record::{Log, PacketFate, Record, Transport};
 
 use super::{Played, Scene, contrast, rung};
 use crate::draw::{Clock, Words};
@@ -95,8 +96,9 @@ fn an_old_duplicate_syn_is_refused_as_in_figure_8() {
         "A>B SYN seq = x",
         "B>A SYN, ACK seq = y, ack = x - 199",
         "A>B RST seq = x - 199",
-        "B>A SYN, ACK seq = y, ack = x + 1",
-        "A>B ACK seq = x + 1, ack = y + 1",
+        // 135 ms later, at one number each 4 microseconds (RFC 6528).
+        "B>A SYN, ACK seq = y + 33750, ack = x + 1",
+        "A>B ACK seq = x + 1, ack = y + 33751",
     ];
     assert_eq!(script(Scene::OldDuplicateSyn), expected);
     let path = ["LISTEN", "SYN-RECEIVED", "LISTEN", "SYN-RECEIVED", "ESTABLISHED"];
@@ -174,4 +176,22 @@ fn tcp_brings_all_in_order_and_udp_what_comes() {
     assert!(contrast.messages.iter().filter_map(|message| message.udp).all(|late| late == 25_000_000));
     assert!(contrast.messages.iter().any(|message| message.tcp.unwrap() > 50_000_000));
     assert_eq!(contrast.udp.packets().count(), contrast.messages.len());
+}
+
+#[test]
+fn the_log_of_both_protocols_has_the_packets_of_both() {
+    let contrast = contrast(7);
+    let log = contrast.log();
+    let names: Vec<_> = log.header.links.iter().map(|link| link.name.as_str()).collect();
+    assert_eq!(names, ["TCP, A to B", "TCP, B to A", "UDP, A to B"]);
+    assert!(log.records.is_sorted_by_key(Record::t));
+    let (datagrams, segments): (Vec<_>, Vec<_>) =
+        log.packets().partition(|packet| matches!(packet.transport, Transport::Udp { len: 100 }));
+    assert_eq!((datagrams.len(), segments.len()), (30, contrast.tcp.packets().count()));
+    assert!(datagrams.iter().all(|packet| packet.link == 2));
+    let lost = datagrams.iter().filter(|packet| packet.fate == PacketFate::Lost).count();
+    assert_eq!(lost, contrast.messages.iter().filter(|message| message.udp.is_none()).count());
+    let mut lines = Vec::new();
+    log.write_json(&mut lines).unwrap();
+    assert_eq!(Log::read_json(&lines[..]).unwrap().packets().count(), log.packets().count());
 }

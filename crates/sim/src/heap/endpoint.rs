@@ -62,6 +62,8 @@ pub struct Endpoint {
     connected: bool,
     eof: bool,
     closed: Option<CloseReason>,
+    /// When the first SYN came.
+    first_syn: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -80,7 +82,16 @@ impl Endpoint {
             Open::Active(at) => Life::Waiting(at),
             Open::Passive => Life::Listening,
         };
-        Self { config, life, inbox: VecDeque::new(), unread: 0, connected: false, eof: false, closed: None }
+        Self {
+            config,
+            life,
+            inbox: VecDeque::new(),
+            unread: 0,
+            connected: false,
+            eof: false,
+            closed: None,
+            first_syn: None,
+        }
     }
 
     /// What it was made of.
@@ -224,7 +235,11 @@ impl Endpoint {
         }
         if flags.contains(TcpFlags::SYN) {
             let syn = SynRecord::from_segment(self.tuple(), segment, now);
-            let connection = Connection::accept(now, &syn, self.opening(), Arc::clone(&self.config.tcp));
+            let mut opening = self.opening();
+            // RFC 6528 3: one step each 4 microseconds; the first number is the one that was given.
+            let since = now - *self.first_syn.get_or_insert(now);
+            opening.iss += (since.as_micros() / 4) as u32;
+            let connection = Connection::accept(now, &syn, opening, Arc::clone(&self.config.tcp));
             self.life = Life::Open(Box::new(connection));
         }
         None

@@ -13,7 +13,7 @@ mod reorder;
 
 pub(crate) use corrupt::{Corrupt, flip};
 pub(crate) use delay::Delay;
-pub use delay::Jitter;
+pub use delay::{Jitter, JitterDistribution};
 pub(crate) use duplicate::Duplicate;
 pub use held::Discipline;
 pub(crate) use held::{Cause, Dropped, Held, Item};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::impair::{Discipline, Jitter, LossModel, QueueLimit};
+use crate::impair::{Discipline, Jitter, JitterDistribution, LossModel, QueueLimit};
 
 /// What one direction of a link does to packets. The default is a perfect wire: no delay, no limit, no loss.
 ///
@@ -21,6 +21,7 @@ pub struct LinkConfig {
     pub(super) mark_above: Option<usize>,
     pub(super) delay: Duration,
     pub(super) jitter: Jitter,
+    pub(super) distribution: JitterDistribution,
     pub(super) loss: LossModel,
     pub(super) duplicate: f64,
     pub(super) reorder: f64,
@@ -81,9 +82,26 @@ impl LinkConfig {
         self
     }
 
-    /// Random delay on top of the propagation delay. Default: none.
+    /// Random delay beside the propagation delay. Default: none.
     pub fn jitter(&mut self, jitter: Jitter) -> &mut Self {
         self.jitter = jitter;
+        self
+    }
+
+    /// How the [`jitter`](Self::jitter) is spread. Default: uniform, on top of the propagation delay.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use netstack_sim::{Jitter, JitterDistribution, LinkConfig};
+    ///
+    /// // 40 ms on average with a standard deviation of 5 ms and a long tail, in order: `tc qdisc ... netem delay 40ms 5ms
+    /// // distribution pareto`.
+    /// let mut mobile = LinkConfig::new();
+    /// mobile.delay(Duration::from_millis(40)).jitter(Jitter::Ordered(Duration::from_millis(5)));
+    /// mobile.distribution(JitterDistribution::Pareto);
+    /// ```
+    pub fn distribution(&mut self, distribution: JitterDistribution) -> &mut Self {
+        self.distribution = distribution;
         self
     }
 

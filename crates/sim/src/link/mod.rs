@@ -104,7 +104,7 @@ impl Link {
             loss: Loss::new(config.loss, stream(1), stream(6)),
             corrupt: Corrupt::new(config.corrupt, stream(7), stream(8)),
             duplicate: Duplicate::new(config.duplicate, stream(2)),
-            delay: Delay::new(crate::nanos(config.delay), config.jitter, stream(3)),
+            delay: Delay::new(crate::nanos(config.delay), config.jitter, config.distribution, stream(3)),
             reorder: Reorder::new(config.reorder, hold, stream(4), stream(5)),
             stats: LinkStats::default(),
         }
