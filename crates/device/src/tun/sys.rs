@@ -27,13 +27,28 @@ nix::ioctl_write_ptr!(tunsetvnethdrsz, b'T', 216, libc::c_int);
 
 /// The flags (IFF_TUN, IFF_NO_PI, IFF_VNET_HDR ..) that the queue really runs with.
 pub(super) fn flags(tun: &Tun) -> io::Result<libc::c_int> {
-    // SAFETY: `ifreq` is made of integers and unions of them, for which all zeros is a valid value.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let mut request = request("", 0);
     // SAFETY: the descriptor is open as long as `tun` is borrowed, and `request` is a valid, writable `ifreq`,
     // which is what TUNGETIFF fills in.
     unsafe { tungetiff(tun.as_raw_fd(), &raw mut request) }?;
-    // SAFETY: TUNGETIFF sets `ifr_flags`; any bit pattern is a valid short.
-    Ok(libc::c_int::from(unsafe { request.ifr_ifru.ifru_flags }) & 0xffff)
+    Ok(flags_of(&request))
+}
+
+/// A request for the device `name`, ASCII of which 15 bytes count.
+fn request(name: &str, flags: libc::c_int) -> libc::ifreq {
+    // SAFETY: `ifreq` is made of integers and unions of them, for which all zeros is a valid value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
+        *to = from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    request
+}
+
+/// The flags that a request carries: 16 bits.
+fn flags_of(request: &libc::ifreq) -> libc::c_int {
+    // SAFETY: all of the union was initialised with the request; any bit pattern is a valid short.
+    libc::c_int::from(unsafe { request.ifr_ifru.ifru_flags }) & 0xffff
 }
 
 /// Sets the offloads that the kernel may use towards this program; 0 for none.
@@ -48,13 +63,8 @@ pub(super) fn set_offloads(tun: &Tun, mask: libc::c_ulong) -> io::Result<()> {
 ///
 /// `name` is ASCII of at most 15 bytes.
 pub(super) fn lead(node: &File, name: &str, header_len: usize, offloads: u32) -> io::Result<()> {
-    // SAFETY: `ifreq` is made of integers and unions of them, for which all zeros is a valid value.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
-        *to = from as libc::c_char;
-    }
-    let flags = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_MULTI_QUEUE | libc::IFF_VNET_HDR;
-    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    let mut request =
+        request(name, libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_MULTI_QUEUE | libc::IFF_VNET_HDR);
     let fd = node.as_raw_fd();
     // SAFETY: the descriptor is open as long as `node` is borrowed; `request` is a valid `ifreq` with a name that ends in
     // a zero, which TUNSETIFF reads.
@@ -82,3 +92,6 @@ pub(super) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<Async
     // that owns it from here on ends itself.
     Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest) }?)
 }
+
+#[cfg(test)]
+mod tests;
