@@ -1,8 +1,14 @@
 //! The FIFO of senders that wait for a slot of a device.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+#[cfg(not(netstack_loom))]
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+
+// The models of tokio-netstack try all orders in which this lock can be taken.
+#[cfg(netstack_loom)]
+use loom::sync::{Mutex, MutexGuard};
 
 /// A sender's place in the FIFO of a device; each sender owns one per device.
 ///

@@ -16,13 +16,14 @@
 //! that is never larger than the budget, and earns more as its reader takes data: many connections that nobody reads cannot
 //! fill more than was left. A connection that stays quiet gives its part of the pool back.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use netstack_tcp::Instant;
 
 use crate::lane::lock;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// Bytes that are charged together.
 const UNIT: usize = 4096;

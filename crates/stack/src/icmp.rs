@@ -1,7 +1,6 @@
 //! ICMP: echo is answered, errors are sent within their rate, and received errors go to the connection they quote.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::Mutex;
 
 use bytes::Bytes;
 use netstack_tcp::{FourTuple, IcmpNotice, Instant};
@@ -10,6 +9,7 @@ use netstack_wire::ip::IpPacket;
 use netstack_wire::{ParameterProblem, ParseError, Protocol, SeqNum};
 
 use crate::lane::lock;
+use crate::sync::Mutex;
 
 #[cfg(test)]
 mod tests;

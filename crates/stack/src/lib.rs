@@ -76,6 +76,7 @@ mod secrets;
 mod socket;
 mod stack;
 mod stream;
+mod sync;
 mod udp;
 
 pub use listener::{Incoming, ListenConfig, TcpIncoming, TcpListener, TcpListenerStream};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::ingress::LoopbackIngress;
 use crate::lane::lock;
 use crate::stack::{Inner, Interface, StopSignal};
+use crate::sync::Mutex;
 
 /// The longest packet that IPv4 knows, so that nothing is cut.
 const MTU: usize = 65_535;

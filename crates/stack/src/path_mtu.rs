@@ -10,7 +10,6 @@ mod sent;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ pub(crate) use sent::SentSizes;
 
 use crate::clock::Clock;
 use crate::lane::lock;
+use crate::sync::Mutex;
 
 #[cfg(test)]
 mod tests;

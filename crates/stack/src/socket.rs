@@ -5,7 +5,7 @@ mod fast_open;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use netstack_tcp::congestion::CongestionControl;
@@ -17,6 +17,7 @@ use crate::lane::lock;
 use crate::listener::{ListenConfig, Reservation, TcpListener};
 use crate::stack::Stack;
 use crate::stream::{TcpStream, check_tos, check_ttl};
+use crate::sync::Mutex;
 
 /// A TCP socket that is not connected yet and does not listen: for options that have to be set before, and for a local
 /// address of one's choice.

@@ -1,9 +1,10 @@
 //! Where a connection's packets leave by, when that changes.
 
 use std::sync::Arc;
-use std::sync::atomic::{Ordering::SeqCst, fence};
 
 use super::Actor;
+
+use crate::sync::atomic::{Ordering::SeqCst, fence};
 
 impl Actor {
     /// Follows a change of the network: another interface, another device in its place, another MTU.

@@ -4,8 +4,6 @@
 //! fits, and in segments without data by [`MAX_CONTROL`]. Past a bound, what tells nothing new goes first.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use bytes::Bytes;
 use netstack_tcp::{IcmpNotice, Instant, Segment, received_memory};
@@ -16,6 +14,8 @@ use super::scratch;
 use crate::budget::{Budget, Charge};
 use crate::lane::lock;
 use crate::stack::counters::Counters;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Bytes beyond the announced right edge that a mailbox holds: window probes, retransmissions, a peer's overshoot.
 const SLACK: usize = 64 * 1024;

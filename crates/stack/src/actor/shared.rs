@@ -1,10 +1,7 @@
 //! What an actor, its socket and ingress share.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{
-    AtomicBool, AtomicU8, AtomicU16, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
-};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -17,6 +14,10 @@ use crate::error::EndCause;
 use crate::lane::{Phase, RecvSide, SendSide, Waiter, Waiters, lock, wait};
 use crate::route::with_zone;
 use crate::stack::Inner;
+use crate::sync::Mutex;
+use crate::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU16, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+};
 
 /// Orders to an actor, one bit each.
 pub(crate) mod order {
@@ -159,7 +160,7 @@ pub(crate) struct Shared {
 }
 
 // Where locks are of the system's own making, as on macOS, each takes more.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(netstack_loom)))]
 const _: () = assert!(size_of::<Shared>() <= 512, "the shared part of a connection stays small");
 
 impl Shared {

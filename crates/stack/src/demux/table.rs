@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
 use hashbrown::HashTable;
@@ -20,6 +20,7 @@ use crate::lane::lock;
 use crate::observe::Watch;
 use crate::secrets::Secrets;
 use crate::stack::{ConnectionEntry, Inner};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Number of shards, a power of two.
 const SHARDS: usize = 64;

@@ -9,12 +9,12 @@ mod reassembler;
 pub(crate) use ids::FragmentIds;
 pub(crate) use reassembler::{Expired, Limits, Outcome, Reassembler};
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use netstack_tcp::Instant;
 
 use crate::lane::lock;
+use crate::sync::Mutex;
 
 /// The reassembly that the ingress loops of a stack share.
 #[derive(Debug)]

@@ -14,9 +14,11 @@ pub(crate) use recv::{Read, RecvSide};
 pub(crate) use send::{Phase, Room, SendSide, Write};
 
 use std::future::poll_fn;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// Locks `mutex`. No code of ours can panic while it holds one of these locks, so a poisoned lock still guards
 /// consistent data.

@@ -1,7 +1,7 @@
 //! The receive lane: in-order bytes on their way from the actor to the application.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -10,6 +10,7 @@ use netstack_tcp::received_memory;
 use super::{Waiter, Waiters, blocks, lock};
 use crate::budget::{Account, Budget, Direction};
 use crate::error::EndCause;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Payload shorter than this is copied into the lane's open tail, so that small segments cannot pin the large
 /// buffers they arrived in.

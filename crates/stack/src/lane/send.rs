@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::{Waiter, Waiters, blocks, lock};
 use crate::budget::{Account, Budget, Direction};
 use crate::error::EndCause;
+use crate::sync::Mutex;
 
 /// Largest block that written bytes are copied into; also the most that one write takes.
 const MAX_BLOCK: usize = blocks::BLOCK;

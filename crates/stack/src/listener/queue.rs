@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::error::EndCause;
 use crate::lane::{Waiter, Waiters, lock};
 use crate::stack::Inner;
 use crate::stream::TcpStream;
+use crate::sync::Mutex;
 
 #[derive(Debug)]
 pub(super) struct Queue {

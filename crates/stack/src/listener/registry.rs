@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 use netstack_tcp::{FourTuple, PortAllocator, TcpConfig};
 
@@ -13,6 +13,7 @@ use crate::lane::lock;
 use crate::route::{canonical, overlap, unspecified};
 use crate::secrets::Secrets;
 use crate::stack::{Inner, Stack};
+use crate::sync::{Mutex, RwLock};
 
 type Here = Vec<Arc<ListenerShared>>;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
 use netstack_tcp::Instant;
@@ -16,6 +16,7 @@ use siphasher::sip::SipHasher13;
 use super::{PingError, PingReply};
 use crate::error::EndCause;
 use crate::lane::lock;
+use crate::sync::Mutex;
 
 #[cfg(test)]
 mod tests;

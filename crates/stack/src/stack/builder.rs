@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use netstack_device::Device;
 use netstack_tcp::{FastOpenCache, IsnGenerator, PortAllocator, SynCookies, TcpConfig};
@@ -27,6 +27,7 @@ use crate::path_mtu::{PathMtus, SentSizes};
 use crate::ping::Pings;
 use crate::route::{IpNetwork, IpPrefix, RouteTable, Routes};
 use crate::secrets::Secrets;
+use crate::sync::Mutex;
 use crate::udp::{Udp, UdpLimits};
 
 /// Describes a stack; made by [`Stack::builder`].

@@ -2,10 +2,7 @@
 
 use std::io;
 use std::ops::Deref;
-use std::sync::atomic::{
-    AtomicU8, AtomicU32, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
-};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arc_swap::{ArcSwap, Guard};
@@ -13,6 +10,10 @@ use netstack_device::{Capabilities, DeviceCounters, Offloads, SendError, Turn, T
 
 use super::lifecycle::StopSignal;
 use crate::lane::{Waiters, lock};
+use crate::sync::atomic::{
+    AtomicU8, AtomicU32, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
+use crate::sync::{Mutex, MutexGuard};
 
 const CHECKSUM: u8 = 1;
 const TSO4: u8 = 2;

@@ -1,12 +1,12 @@
 //! From the first packet to the last: who is running, and who waits for the end.
 
 use std::io;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 use std::task::{Context, Poll, Waker};
 
 use crate::error::EndCause;
 use crate::lane::{Waiter, Waiters, lock, wait};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
 /// Tells the loops that read a device to end. Apart from the stack's shared part, which they hold weakly.
 #[derive(Debug, Default)]

@@ -6,12 +6,14 @@ mod connections;
 pub(crate) mod counters;
 mod interface;
 mod lifecycle;
+#[cfg(all(test, netstack_loom))]
+mod models;
 mod network;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,6 +46,7 @@ use crate::path_mtu::{PathMtus, SentSizes};
 use crate::ping::Pings;
 use crate::route::Routes;
 use crate::secrets::Secrets;
+use crate::sync::Mutex;
 use crate::udp::Udp;
 use counters::Counters;
 use interface::Interfaces;
@@ -139,6 +142,29 @@ impl Inner {
         config: &Arc<TcpConfig>,
         origin: Origin<'_>,
     ) -> Option<Arc<Shared>> {
+        let (shared, actor) = self.actor(tuple, interface, config, origin)?;
+        let span = tracing::debug_span!("tcp", local = %tuple.local(), remote = %tuple.remote());
+        if span.is_none() {
+            // Nobody listens, and a span takes memory.
+            self.handle.spawn(actor);
+        } else {
+            self.handle.spawn(actor.instrument(span));
+        }
+        if self.lifecycle.is_stopped() {
+            // It stopped since `enter`, and may have missed this connection.
+            shared.order(order::STOP);
+        }
+        Some(shared)
+    }
+
+    /// Makes a connection and its actor, which is to be run; `None` if the tuple is taken, or the stack has stopped.
+    fn actor(
+        self: &Arc<Self>,
+        tuple: FourTuple,
+        interface: usize,
+        config: &Arc<TcpConfig>,
+        origin: Origin<'_>,
+    ) -> Option<(Arc<Shared>, Actor)> {
         let entered = self.enter()?;
         let shared = Arc::new(Shared::new(self, tuple, interface, config));
         let (mut text, mut early) = (None, None);
@@ -185,19 +211,8 @@ impl Inner {
         if let (Some(listener), Some(segment)) = (&listener, early) {
             self.hand_over_early(&shared, listener, segment.clone());
         }
-        let span = tracing::debug_span!("tcp", local = %tuple.local(), remote = %tuple.remote());
         let actor = Actor::new(connection, Arc::clone(&shared), listener, pinned);
-        if span.is_none() {
-            // Nobody listens, and a span takes memory.
-            self.handle.spawn(actor);
-        } else {
-            self.handle.spawn(actor.instrument(span));
-        }
-        if self.lifecycle.is_stopped() {
-            // It stopped since `enter`, and may have missed this connection.
-            shared.order(order::STOP);
-        }
-        Some(shared)
+        Some((shared, actor))
     }
 
     /// What a new connection of `tuple` needs.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering::SeqCst, fence};
 use std::task::Poll;
 
 use netstack_device::{Device, RxQueue};
@@ -17,6 +16,7 @@ use crate::error::{EndCause, invalid, not_found};
 use crate::ingress::Ingress;
 use crate::lane::{Waiter, lock};
 use crate::route::RouteTable;
+use crate::sync::atomic::{Ordering::SeqCst, fence};
 
 /// The least MTU of IPv4 (RFC 791 3.2): below it not even a full header with options fits.
 const MIN_MTU_V4: usize = 68;

@@ -1,8 +1,8 @@
 //! What ingress and a socket share.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 
 use netstack_tcp::{FourTuple, Instant};
 
@@ -12,6 +12,7 @@ use super::room::Room;
 use crate::lane::lock;
 use crate::route::{unspecified, with_zone};
 use crate::stack::Inner;
+use crate::sync::Mutex;
 
 /// The two ends of a connected socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 use netstack_tcp::{FourTuple, IcmpNotice};
 
@@ -37,6 +37,7 @@ use crate::lane::lock;
 use crate::route::overlap;
 use crate::secrets::Secrets;
 use crate::stack::Inner;
+use crate::sync::{Mutex, RwLock};
 use endpoint::{Endpoint, unconnected};
 use ports::RandomPorts;
 use queue::{Ended, Pool};

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use netstack_wire::Ecn;
 use crate::error::EndCause;
 use crate::lane::{Waiter, Waiters, lock};
 use crate::route::with_zone;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Entries that an empty queue keeps room for.
 const KEEP: usize = 64;
@@ -327,7 +328,7 @@ impl State {
 }
 
 /// Wakes whoever waits, after the lock is let go.
-fn wake(mut state: std::sync::MutexGuard<'_, State>) {
+fn wake(mut state: MutexGuard<'_, State>) {
     if !state.waiters.is_empty() {
         let waiters = state.waiters.take();
         drop(state);

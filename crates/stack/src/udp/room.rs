@@ -5,7 +5,7 @@
 //! if it is not used soon.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use super::endpoint::Endpoint;
 use crate::lane::{Waiter, Waiters, lock};
 use crate::output::Place;
+use crate::sync::Mutex;
 
 /// How long a slot is kept for whoever was woken.
 const GRACE: Duration = Duration::from_millis(10);

@@ -1,7 +1,7 @@
 //! Which socket a datagram is for.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError};
 
 use hashbrown::HashTable;
 use netstack_tcp::FourTuple;
@@ -9,6 +9,7 @@ use netstack_tcp::FourTuple;
 use super::endpoint::{Endpoint, unconnected};
 use crate::route::unspecified;
 use crate::secrets::Secrets;
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Number of shards, a power of two.
 const SHARDS: usize = 16;

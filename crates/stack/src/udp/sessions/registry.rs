@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::task::Poll;
 
 use netstack_tcp::{FourTuple, Instant};
@@ -12,6 +12,7 @@ use tokio::time::sleep_until;
 use crate::lane::{Waiter, Waiters, lock};
 use crate::route::{with_zone, zone_of};
 use crate::stack::Inner;
+use crate::sync::Mutex;
 use crate::udp::endpoint::{Age, Endpoint, Link};
 use crate::udp::queue::{Ended, Pool};
 use crate::udp::{Datagram, Delivery, UdpSessionsConfig, queue};
