@@ -1,6 +1,7 @@
 //! The table of cases.
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio_netstack::TcpConfig;
 use crate::world::{CaseResult, World};
 use crate::{
     change, close, connect, cookies, deferred, ecn, fastopen, hostile, icmp, lossy, many, narrow, options,
-    postgres, reset, transfer, udp,
+    postgres, reset, soak, transfer, udp,
 };
 
 /// The kind of Tokio runtime that the stack runs on.
@@ -25,6 +26,24 @@ pub(crate) enum Flavour {
 pub(crate) enum Family {
     V4,
     V6,
+}
+
+impl Family {
+    /// The stack's address.
+    pub(crate) fn stack_ip(self) -> IpAddr {
+        match self {
+            Self::V4 => Ipv4Addr::new(192, 0, 2, 2).into(),
+            Self::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2).into(),
+        }
+    }
+
+    /// The kernel's address on the device.
+    pub(crate) fn kernel_ip(self) -> IpAddr {
+        match self {
+            Self::V4 => Ipv4Addr::new(192, 0, 2, 1).into(),
+            Self::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+        }
+    }
 }
 
 /// How frames pass the TUN device.
@@ -59,9 +78,17 @@ type Run = Pin<Box<dyn Future<Output = CaseResult>>>;
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) setup: Setup,
-    /// After this the case has failed.
-    pub(crate) deadline: Duration,
+    /// Seconds for what is always the same; see [`Case::deadline`].
+    seconds: u64,
     pub(crate) run: fn(Arc<World>) -> Run,
+}
+
+impl Case {
+    /// After this the case has failed.
+    pub(crate) fn deadline(&self) -> Duration {
+        let asked = if self.name.starts_with("soak::") { soak::extra() } else { Duration::ZERO };
+        Duration::from_secs(self.seconds) + asked
+    }
 }
 
 /// `name: function, flavour, family, link, deadline in seconds [, configuration] [=> queues] [| mtu] [where any_address];`
@@ -86,7 +113,7 @@ macro_rules! cases {
                 configure: cases!(@configure $($configure)?),
                 any_address: cases!(@any $($any)?),
             },
-            deadline: Duration::from_secs($seconds),
+            seconds: $seconds,
             run: |world| Box::pin($run(world)),
         }),*];
     };
@@ -201,6 +228,8 @@ cases! {
     "change::device_replaced::v6": change::device_replaced, CurrentThread, V6, Offload, 45;
     "change::mtu::v4": change::mtu, CurrentThread, V4, Offload, 45;
     "change::mtu::v6": change::mtu, MultiThread, V6, Plain, 45;
+    "soak::churn::offload": soak::churn, MultiThread, V4, Offload, 260, soak::settings;
+    "soak::churn::plain": soak::churn, CurrentThread, V6, Plain, 260, soak::settings;
     "hostile::device_removed::v4": hostile::device_removed, MultiThread, V4, Plain, 10;
     "hostile::device_removed::v6": hostile::device_removed, CurrentThread, V6, Offload, 10;
 }

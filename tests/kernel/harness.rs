@@ -142,7 +142,7 @@ fn run_child(case: &Case, show_output: bool) -> Outcome {
         Ok(child) => child,
         Err(error) => return Outcome::Failed(format!("cannot start the case's process: {error}")),
     };
-    match collect(child, case.deadline + GRACE) {
+    match collect(child, case.deadline() + GRACE) {
         Ok((status, output)) => judge(status, output),
         Err(error) => Outcome::Failed(format!("cannot follow the case's process: {error}")),
     }

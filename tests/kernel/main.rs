@@ -35,6 +35,7 @@ mod options;
 mod pattern;
 mod postgres;
 mod reset;
+mod soak;
 mod transfer;
 mod udp;
 mod world;

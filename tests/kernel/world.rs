@@ -66,17 +66,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn stack_ip(&self) -> IpAddr {
-        match self.family {
-            Family::V4 => Ipv4Addr::new(192, 0, 2, 2).into(),
-            Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2).into(),
-        }
+        self.family.stack_ip()
     }
 
     pub(crate) fn kernel_ip(&self) -> IpAddr {
-        match self.family {
-            Family::V4 => Ipv4Addr::new(192, 0, 2, 1).into(),
-            Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
-        }
+        self.family.kernel_ip()
     }
 
     /// An address that the kernel neither has nor forwards to: packets there are never answered.
@@ -226,7 +220,7 @@ static STACK: OnceLock<Stack> = OnceLock::new();
 
 /// Ends the process at the case's deadline, with all that helps to see where it hangs.
 fn watch(case: &Case) {
-    let deadline = case.deadline;
+    let deadline = case.deadline();
     thread::spawn(move || {
         thread::sleep(deadline);
         eprintln!("not done after {} s", deadline.as_secs());
