@@ -39,14 +39,16 @@ async fn serve(stack: &Stack) -> tokio::task::JoinHandle<()> {
     let listener = TcpListener::bind(stack, addr(SERVER, PORT)).await.unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut reader, mut writer) = stream.into_split();
-                // Whatever ends it ends it.
-                let _ = tokio::io::copy(&mut reader, &mut writer).await;
-                let _ = writer.shutdown().await;
-            });
+            tokio::spawn(echo(stream));
         }
     })
+}
+
+async fn echo(stream: TcpStream) {
+    let (mut reader, mut writer) = stream.into_split();
+    // Whatever ends it ends it.
+    let _ = tokio::io::copy(&mut reader, &mut writer).await;
+    let _ = writer.shutdown().await;
 }
 
 /// Sends `len` bytes to the echo service and compares what comes back.
@@ -56,20 +58,24 @@ async fn visit(client: &Stack, len: usize) {
 }
 
 async fn talk(stream: TcpStream, len: usize) {
+    let echoed = timeout(PATIENCE, exchange(stream, len)).await.expect("nothing hangs").unwrap();
+    assert_eq!(echoed, len);
+}
+
+/// Sends `len` bytes and reads what comes back, which is nothing else; says how many of them that are.
+async fn exchange(stream: TcpStream, len: usize) -> io::Result<usize> {
     let data = pattern(len);
     let (mut reader, mut writer) = stream.into_split();
     let mut got = Vec::new();
-    let exchange = async {
-        tokio::try_join!(
-            async {
-                writer.write_all(&data).await?;
-                writer.shutdown().await
-            },
-            reader.read_to_end(&mut got)
-        )
-    };
-    timeout(PATIENCE, exchange).await.expect("nothing hangs").unwrap();
-    assert!(got == data, "{} of {len} bytes, or others", got.len());
+    tokio::try_join!(
+        async {
+            writer.write_all(&data).await?;
+            writer.shutdown().await
+        },
+        reader.read_to_end(&mut got)
+    )?;
+    assert!(data.starts_with(&got), "{} of {len} bytes came back, and not as they were", got.len());
+    Ok(got.len())
 }
 
 /// Ends the service; then nothing is left in either stack.
@@ -252,6 +258,50 @@ async fn calls_given_up_at_any_await() {
         }
     }
     assert_eq!(completed, 11);
+    drop(listener);
+    for stack in [&server, &client] {
+        assert_clean(stack, tasks).await;
+    }
+}
+
+/// The task of one end is given up after each number of its polls, from the connect or the accept on: the other end hears of it,
+/// and who comes next is served.
+#[tokio::test(start_paused = true)]
+async fn tasks_given_up_at_any_await() {
+    const LEN: usize = 60_000;
+    let (a, b) = memory(8);
+    let (server, client, tasks) = stacks(a, b);
+    let listener = TcpListener::bind(&server, addr(SERVER, PORT)).await.unwrap();
+    // Of the client, and of the server.
+    let mut whole = [0, 0];
+    for polls in 1..150 {
+        let client_goes = cancelled_after(polls, visit(&client, LEN));
+        let serving = async {
+            // A connect that was given up may have come so far, or not.
+            if let Ok(Ok((stream, _))) = timeout(Duration::from_secs(5), listener.accept()).await {
+                timeout(PATIENCE, echo(stream)).await.expect("the server hears of it");
+            }
+        };
+        let (visited, ()) = tokio::join!(client_goes, serving);
+        whole[0] += u32::from(visited.is_some());
+
+        let server_goes = async {
+            let served =
+                cancelled_after(polls, async { echo(listener.accept().await.unwrap().0).await }).await;
+            // An accept that was given up leaves the connection to the next.
+            while timeout(Duration::from_secs(1), listener.accept()).await.is_ok() {}
+            served
+        };
+        let visiting = async {
+            let connect = TcpStream::connect(&client, addr(SERVER, PORT));
+            let stream = timeout(PATIENCE, connect).await.unwrap().unwrap();
+            timeout(PATIENCE, exchange(stream, LEN)).await.expect("the client hears of it")
+        };
+        let (served, visited) = tokio::join!(server_goes, visiting);
+        whole[1] += u32::from(served.is_some());
+        assert!(served.is_none() || visited.unwrap() == LEN);
+    }
+    assert!(whole.iter().all(|whole| (1..149).contains(whole)), "{whole:?}: given up too early or too late");
     drop(listener);
     for stack in [&server, &client] {
         assert_clean(stack, tasks).await;
