@@ -132,6 +132,35 @@ mod faults {
 }
 // faults]
 
+// [log
+mod log {
+    use std::sync::{Arc, Mutex};
+
+    use netstack_sim::record::NetworkLog;
+    use netstack_sim::{LinkConfig, net};
+    use tokio_netstack::{TcpListener, TcpStream};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_leaves_a_log() {
+        let seen = Arc::new(Mutex::new(NetworkLog::new()));
+        let mut net = net::Builder::new(1);
+        net.observer(Arc::clone(&seen));
+        let client = net.host("client", &["192.0.2.1"]);
+        let server = net.host("server", &["192.0.2.2"]);
+        net.link(client, server, &LinkConfig::new());
+        let net = net.build().unwrap();
+        let listener = TcpListener::bind(&net.stack(server), ([192, 0, 2, 2], 7000)).await.unwrap();
+        let _stream = TcpStream::connect(&net.stack(client), ([192, 0, 2, 2], 7000)).await.unwrap();
+        let _accepted = listener.accept().await.unwrap();
+
+        let log = seen.lock().unwrap().log(&net);
+        let mut lines = Vec::new();
+        log.write_json(&mut lines).unwrap();
+        assert!(String::from_utf8(lines).unwrap().contains("SYN-RECEIVED"));
+    }
+}
+// log]
+
 /// Each part of this file between `// [name` and `// name]` stands in the page, without the module around it.
 #[test]
 fn the_page_has_the_code_that_is_tested_here() {
@@ -145,5 +174,5 @@ fn the_page_has_the_code_that_is_tested_here() {
         assert!(page.contains(&lines.join("\n")), "docs/testing-your-app.md lacks the code of {name:?}");
         parts += 1;
     }
-    assert_eq!(parts, 3);
+    assert_eq!(parts, 4);
 }

@@ -5,4 +5,5 @@
 mod crowd;
 mod echo;
 mod idle;
+mod marks;
 mod world;
