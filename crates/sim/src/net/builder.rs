@@ -19,7 +19,8 @@ use crate::LinkConfig;
 /// Describes a network: hosts, routers, and the links between them.
 ///
 /// Packets take the shortest way, in links, unless [`route`](Self::route) says otherwise. A host with several links has a
-/// device on each; its addresses belong to the first, which sockets that are bound to one of them prefer.
+/// device on each, in the order of the links. The addresses that it was made with belong to the first, which sockets that are
+/// bound to one of them prefer, and are reached by any of its links; [`address`](Self::address) gives a link addresses of its own.
 ///
 /// # Examples
 ///
@@ -54,7 +55,8 @@ pub struct Builder {
 
 struct NodePlan {
     name: String,
-    addresses: Vec<IpPrefix>,
+    /// Each with the link that it belongs to, if it is of one alone.
+    addresses: Vec<(IpPrefix, Option<usize>)>,
     /// `None` of a router.
     settings: Option<Settings>,
 }
@@ -154,6 +156,40 @@ impl Builder {
         self
     }
 
+    /// Gives `node` an address that belongs to one of its links: packets to it come by that link, and what leaves by the link
+    /// starts from it unless the application says otherwise. Sockets bound to it send by that link, wherever to, if that leads
+    /// there.
+    ///
+    /// ```
+    /// use netstack_sim::{LinkConfig, net::Builder};
+    ///
+    /// // A phone with two networks: the same server is reached by either, from the address of either.
+    /// let mut net = Builder::new(7);
+    /// let phone = net.host("phone", &[]);
+    /// let (wifi, mobile) = (net.router("wifi", &["203.0.113.1"]), net.router("mobile", &["203.0.113.2"]));
+    /// let (core, server) = (net.router("core", &[]), net.host("server", &["198.51.100.1"]));
+    /// net.link(core, server, &LinkConfig::new());
+    /// for (router, address) in [(wifi, "192.0.2.1"), (mobile, "192.0.2.129")] {
+    ///     let link = net.link(phone, router, &LinkConfig::new());
+    ///     net.address(phone, address, link);
+    ///     net.link(router, core, &LinkConfig::new());
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `link` does not touch `node`, or the address cannot be read or is no host's.
+    pub fn address(&mut self, node: NodeId, address: &str, link: LinkId) -> &mut Self {
+        let (a, b, ..) = self.links[link.0];
+        assert!(
+            node.0 == a || node.0 == b,
+            "{link:?} does not touch {node:?}, which cannot have its address there"
+        );
+        let plan = &mut self.nodes[node.0];
+        plan.addresses.push((read(address, &plan.name), Some(link.0)));
+        self
+    }
+
     /// Settings of TCP for every host.
     pub fn tcp(&mut self, config: TcpConfig) -> &mut Self {
         self.tcp = config;
@@ -186,7 +222,7 @@ impl Builder {
         state.is_replayable = true;
         state.observer = self.observer.take();
         for (index, node) in self.nodes.iter().enumerate() {
-            let addresses = node.addresses.iter().map(IpPrefix::addr);
+            let addresses = node.addresses.iter().map(|(address, _)| address.addr());
             state.owners.extend(addresses.clone().map(|address| (address, index)));
             state.add_node(match node.settings {
                 Some(_) => Node::Host,
@@ -197,15 +233,7 @@ impl Builder {
             state.add_link(*a, *b, there, back);
         }
         let edges: Vec<_> = state.channels.iter().map(|way| (way.from, way.to)).collect();
-        let mut ways: Vec<Vec<(IpAddr, usize)>> = vec![Vec::new(); self.nodes.len()];
-        for (goal, node) in self.nodes.iter().enumerate() {
-            let next =
-                routes::towards(goal, self.nodes.len(), &edges, |node| self.nodes[node].settings.is_none());
-            for (from, way) in next.into_iter().enumerate() {
-                let to = node.addresses.iter().map(IpPrefix::addr);
-                ways[from].extend(way.into_iter().flat_map(|way| to.clone().map(move |to| (to, way))));
-            }
-        }
+        let ways = self.ways(&edges);
         let plans = self.nodes.iter_mut().zip(ways).enumerate();
         plans
             .map(|(index, (node, ways))| {
@@ -224,14 +252,43 @@ impl Builder {
             .collect()
     }
 
-    fn add(&mut self, name: &str, addresses: &[&str], settings: Option<Settings>) -> NodeId {
-        let read = |text: &&str| -> IpPrefix {
-            text.parse().unwrap_or_else(|error| panic!("{text:?} cannot be an address of {name:?}: {error}"))
+    /// By node: the address of every other, and the direction that leads there: the shortest way first, then those that begin
+    /// with a link which has an address of the node's own.
+    fn ways(&self, edges: &[(usize, usize)]) -> Vec<Vec<(IpAddr, usize)>> {
+        let forwards = |node: usize| self.nodes[node].settings.is_none();
+        let is_own = |from: usize, way: usize| {
+            let has = |link: usize| self.nodes[from].addresses.iter().any(|(_, own)| *own == Some(link));
+            edges[way].0 == from && !forwards(from) && has(way / 2)
         };
-        let addresses = addresses.iter().map(read).collect();
+        let mut ways: Vec<Vec<(IpAddr, usize)>> = vec![Vec::new(); self.nodes.len()];
+        for (goal, node) in self.nodes.iter().enumerate() {
+            for &(address, link) in &node.addresses {
+                let enters = |way: usize| link.is_none_or(|link| way / 2 == link);
+                let next = routes::towards(goal, self.nodes.len(), edges, forwards, enters);
+                let leads = |way: usize| match edges[way].1 {
+                    to if to == goal => enters(way),
+                    to => forwards(to) && next[to].is_some(),
+                };
+                for (from, ways) in ways.iter_mut().enumerate().filter(|(from, _)| *from != goal) {
+                    let other = |way: &usize| Some(*way) != next[from] && is_own(from, *way) && leads(*way);
+                    let others = (0..edges.len()).filter(other);
+                    ways.extend(next[from].into_iter().chain(others).map(|way| (address.addr(), way)));
+                }
+            }
+        }
+        ways
+    }
+
+    fn add(&mut self, name: &str, addresses: &[&str], settings: Option<Settings>) -> NodeId {
+        let addresses = addresses.iter().map(|text| (read(text, name), None)).collect();
         self.nodes.push(NodePlan { name: name.to_owned(), addresses, settings });
         NodeId(self.nodes.len() - 1)
     }
+}
+
+/// An address of the node `name`.
+fn read(text: &str, name: &str) -> IpPrefix {
+    text.parse().unwrap_or_else(|error| panic!("{text:?} cannot be an address of {name:?}: {error}"))
 }
 
 impl fmt::Debug for Builder {

@@ -17,13 +17,14 @@ pub(super) type Settings = Box<dyn Fn(StackBuilder) -> StackBuilder + Send + Syn
 
 /// A host, as the builder laid it out.
 pub(super) struct HostPlan {
-    pub(super) addresses: Vec<IpPrefix>,
+    /// Each with the link that it belongs to; the first one without.
+    pub(super) addresses: Vec<(IpPrefix, Option<usize>)>,
     pub(super) settings: Settings,
     /// The directions of its links by which it sends; its devices in order.
     pub(super) out: Vec<usize>,
     /// Networks whose way was laid down.
     pub(super) laid: Vec<(IpNetwork, usize)>,
-    /// The shortest way to each address.
+    /// The ways to each address, the shortest first.
     pub(super) shortest: Vec<(IpAddr, usize)>,
 }
 
@@ -52,9 +53,9 @@ impl HostPlan {
         }
         for (device, &out) in self.out.iter().enumerate() {
             stack = stack.device(SimDevice::attach(network, out));
-            if device == 0 {
-                stack = self.addresses.iter().fold(stack, |stack, &address| stack.address(address));
-            }
+            let here = |link: &Option<usize>| link.map_or(device == 0, |link| link == out / 2);
+            let own = self.addresses.iter().filter(|(_, link)| here(link));
+            stack = own.fold(stack, |stack, &(address, _)| stack.address(address));
         }
         if self.out.len() > 1 {
             for (network, way) in self.routes() {

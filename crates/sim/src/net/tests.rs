@@ -390,3 +390,78 @@ fn a_host_without_a_link_is_refused_by_name() {
         assert!(error.contains("lonely") && error.contains("link"), "{error}");
     });
 }
+
+/// A phone with two networks of its own, and a server behind both; counts what came through each.
+struct Phone {
+    net: Network,
+    phone: NodeId,
+    server: NodeId,
+    links: [LinkId; 2],
+}
+
+impl Phone {
+    fn new() -> Self {
+        let mut net = Builder::new(1);
+        let phone = net.host("phone", &[]);
+        let server = net.host("server", &["203.0.113.129"]);
+        let core = net.router("core", &[]);
+        net.link(core, server, &dsl());
+        let links = [("wifi", "192.0.2.1"), ("mobile", "198.51.100.1")].map(|(name, address)| {
+            let router = net.router(name, &[]);
+            let link = net.link(phone, router, &dsl());
+            net.address(phone, address, link);
+            net.link(router, core, &dsl());
+            link
+        });
+        Self { net: net.build().unwrap(), phone, server, links }
+    }
+
+    /// Packets to and from the phone by each of its links.
+    fn counts(&self) -> [(u64, u64); 2] {
+        self.links.map(|link| (self.net.stats(link.there()).offered, self.net.stats(link.back()).offered))
+    }
+}
+
+#[test]
+fn a_host_sends_by_the_link_of_the_address_that_it_is_bound_to_and_is_answered_there() {
+    block_on(async {
+        let world = Phone::new();
+        let (phone, server) = (world.net.stack(world.phone), world.net.stack(world.server));
+        let listener = TcpListener::bind(&server, addr("203.0.113.129")).await.unwrap();
+        let mut open = Vec::new();
+        for (place, local) in ["192.0.2.1", "198.51.100.1"].into_iter().enumerate() {
+            let before = world.counts();
+            let local = SocketAddr::new(local.parse().unwrap(), 40_000);
+            let stream = TcpStream::connect_from(&phone, local, addr("203.0.113.129")).await.unwrap();
+            let (accepted, peer) = listener.accept().await.unwrap();
+            assert_eq!((stream.local_addr().unwrap(), peer), (local, local));
+            open.push((stream, accepted));
+            let after = world.counts();
+            assert!(after[place].0 > before[place].0 && after[place].1 > before[place].1, "{after:?}");
+            assert_eq!(after[1 - place], before[1 - place]);
+        }
+        // Without a wish, the first of equal ways and its address.
+        let stream = TcpStream::connect(&phone, addr("203.0.113.129")).await.unwrap();
+        assert_eq!(stream.local_addr().unwrap().ip().to_string(), "192.0.2.1");
+    });
+}
+
+#[test]
+fn a_host_is_reached_at_the_address_of_a_link_by_that_link() {
+    block_on(async {
+        let world = Phone::new();
+        let (phone, server) = (world.net.stack(world.phone), world.net.stack(world.server));
+        let mut open = Vec::new();
+        for (place, ip) in ["192.0.2.1", "198.51.100.1"].into_iter().enumerate() {
+            let listener = TcpListener::bind(&phone, addr(ip)).await.unwrap();
+            let before = world.counts();
+            let stream = TcpStream::connect(&server, addr(ip)).await.unwrap();
+            open.push((stream, listener.accept().await.unwrap()));
+            assert_eq!(world.counts()[1 - place], before[1 - place]);
+            assert!(world.counts()[place] > before[place]);
+        }
+        world.net.cut(world.links[0]);
+        let lost = TcpStream::connect(&server, addr("192.0.2.1"));
+        assert!(tokio::time::timeout(Duration::from_secs(5), lost).await.is_err(), "its link is cut");
+    });
+}
