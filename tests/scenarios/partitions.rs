@@ -4,9 +4,10 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use netstack_sim::LinkConfig;
+use netstack_wire::tcp::TcpFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_netstack::{KeepAlive, TcpConfig};
+use tokio_netstack::{KeepAlive, State, TcpConfig};
 
 use crate::world::{DELAY, Two, twice};
 
@@ -97,4 +98,39 @@ fn keep_alive_finds_out_that_an_idle_peer_is_gone() {
         drop(server);
         two.net
     });
+}
+
+#[test]
+fn an_end_whose_peers_reset_was_lost_lasts_until_keep_alive_asks() {
+    // req: MUST-24
+    const DAY: Duration = Duration::from_secs(86_400);
+    for keepalive in [None, Some(KeepAlive::default())] {
+        twice(async |seed| {
+            let mut tcp = TcpConfig::new();
+            tcp.keepalive(keepalive);
+            let two = Two::with(seed, &tcp, &path());
+            let (client, mut server) = two.connect().await;
+            two.net.drop_nth(two.link.there(), 1, |packet| {
+                packet.tcp().is_some_and(|header| header.flags.contains(TcpFlags::RST))
+            });
+            client.set_zero_linger().unwrap();
+            drop(client);
+            let read = timeout(30 * DAY, server.read(&mut [0; 1])).await;
+            assert_eq!(two.tape.matching("client R")[0].line, "client R seq 1 lost");
+            assert_eq!(two.client().connection_count(), 0, "the peer has forgotten it");
+            match keepalive {
+                None => {
+                    assert!(read.is_err(), "{read:?}");
+                    assert_eq!(two.server().connections()[0].state(), State::Established);
+                    server.set_zero_linger().unwrap();
+                    drop(server);
+                    sleep(DELAY).await;
+                }
+                // The first probe finds nobody there, who says so.
+                Some(_) => assert_eq!(read.unwrap().unwrap_err().kind(), ErrorKind::ConnectionReset),
+            }
+            two.assert_over(0);
+            two.net
+        });
+    }
 }
