@@ -133,7 +133,8 @@ impl Connection {
         if snd.board.held() == 0 {
             return None;
         }
-        let room = snd.room(mss);
+        // With nothing in flight one segment leaves in any case: one of those that were sent, which may be smaller than `mss`.
+        let room = snd.room(0);
         let hole = snd.board.next_hole(room.min(most))?;
         if hole.len > room && snd.board.pipe() > 0 {
             return None;
