@@ -102,7 +102,6 @@ fn keep_alive_finds_out_that_an_idle_peer_is_gone() {
 
 #[test]
 fn an_end_whose_peers_reset_was_lost_lasts_until_keep_alive_asks() {
-    // req: MUST-24
     const DAY: Duration = Duration::from_secs(86_400);
     for keepalive in [None, Some(KeepAlive::default())] {
         twice(async |seed| {
