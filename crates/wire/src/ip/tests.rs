@@ -67,6 +67,47 @@ fn lengths_past_the_field_are_written_as_its_maximum() {
     }
 }
 
+/// The four codepoints of RFC 3168 section 5, in the low bits of the TOS octet and of the traffic class.
+#[test]
+fn the_codepoint_is_read_in_either_version() {
+    let codepoints = [(0, Ecn::NotEct), (1, Ecn::Ect1), (2, Ecn::Ect0), (3, Ecn::Ce)];
+    for (bits, ecn) in codepoints {
+        assert_eq!((Ecn::from_bits(0xfc | bits), ecn.bits()), (ecn, bits));
+        assert_eq!(ecn_of(&[0x45, 0xb8 | bits]), ecn);
+        assert_eq!(ecn_of(&[0x65, 0x8f | bits << 4]), ecn);
+    }
+    assert_eq!(ecn_of(&[0x45]), Ecn::NotEct, "cut");
+}
+
+#[test]
+fn protocols_print_by_name_or_number() {
+    let names = [Protocol::ICMP, Protocol::TCP, Protocol::UDP, Protocol::ICMPV6, Protocol(200)]
+        .map(|p| p.to_string());
+    assert_eq!(names, ["ICMP", "TCP", "UDP", "ICMPv6", "protocol 200"]);
+}
+
+#[test]
+fn errors_have_a_name_and_a_sentence_of_their_own() {
+    let mut names = std::collections::HashSet::new();
+    let answerable = ParseError::Answerable(crate::ParameterProblem::at(1, 6));
+    for error in [
+        ParseError::Truncated,
+        ParseError::BadVersion,
+        ParseError::BadHeaderLength,
+        ParseError::BadTotalLength,
+        ParseError::BadChecksum,
+        ParseError::BadOption,
+        ParseError::BadFragment,
+        ParseError::TooManyExtensions,
+        ParseError::DiscardOption,
+        answerable,
+    ] {
+        assert!(names.insert(error.name().to_owned()) && names.insert(error.to_string()), "{error:?}");
+    }
+    assert_eq!(answerable.name(), "parameter_problem");
+    assert_eq!(answerable.to_string(), "parameter problem: code 1, pointer 6");
+}
+
 proptest! {
     // req: R1122-9
     #[test]

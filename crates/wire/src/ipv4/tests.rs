@@ -178,6 +178,29 @@ fn the_header_of_a_fragment_becomes_that_of_the_whole() {
     assert_eq!((name.2, u32::from(name.3)), (packet.protocol, packet.fragment.unwrap().id));
 }
 
+/// Of the TOS octet only the codepoint changes, of the rest only length, fragment fields and checksum.
+// req: R791-2
+#[test]
+fn the_header_of_the_whole_keeps_what_is_no_fragments() {
+    let mut first = packet(&[], &[7; 16]);
+    first[1] = 0x2e << 2 | Ecn::Ect0.bits();
+    first[6..8].copy_from_slice(&0x6000u16.to_be_bytes());
+    mend(&mut first);
+    let before = parse(&first).unwrap();
+    let mut header = first[..20].to_vec();
+    assert_eq!(ip::unite(&mut header, 16, Ecn::Ect1), Some(20));
+    let whole = [&header[..], &[7; 16]].concat();
+    let after = parse(&whole).unwrap();
+    assert_eq!(after, IpPacket { ecn: Ecn::Ect1, fragment: None, ..before });
+}
+
+/// An option of two octets has no data.
+#[test]
+fn an_option_without_data_is_stepped_over() {
+    let packet = packet(&[0x94, 2, 1, 1], b"data");
+    assert_eq!(parse(&packet).map(|packet| packet.payload), Ok(&b"data"[..]));
+}
+
 proptest! {
     // req: R1122-7
     #[test]

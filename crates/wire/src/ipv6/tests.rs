@@ -222,6 +222,31 @@ fn the_fragment_header_is_taken_out_of_the_whole() {
     assert_eq!(ip::unite(&mut first, 65_536 - 8, Ecn::NotEct), None, "longer than a packet");
 }
 
+/// Of the traffic class only the codepoint changes.
+// req: R8200-20
+#[test]
+fn the_header_of_the_whole_keeps_its_class_and_flow() {
+    let mut first = packet(FRAGMENT, &[&fragment_header(17, 0, true)[..], &[7; 8]].concat());
+    first[..4].copy_from_slice(&0x6ba5_4321u32.to_be_bytes());
+    let before = parse(&first).unwrap();
+    let mut header = first[..before.header_len].to_vec();
+    let len = ip::unite(&mut header, 8, Ecn::Ect1).unwrap();
+    let whole = [&header[..len], &[7; 8]].concat();
+    let after = parse(&whole).unwrap();
+    assert_eq!((after.dscp, after.flow_label, after.ecn), (before.dscp, before.flow_label, Ecn::Ect1));
+    assert_eq!(after.protocol, Protocol::UDP);
+}
+
+// req: R8200-23
+#[test]
+fn a_first_fragment_holds_the_header_of_udp_and_icmp() {
+    for next in [17, 58] {
+        let first = |len| packet(FRAGMENT, &[&fragment_header(next, 0, true)[..], &vec![7; len]].concat());
+        assert!(parse(&first(8)).is_ok());
+        assert_eq!(parse(&first(0)), refused(3, 0));
+    }
+}
+
 proptest! {
     // req: R8200-3
     #[test]

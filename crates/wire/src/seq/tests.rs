@@ -32,6 +32,14 @@ fn a_window_is_half_open_and_may_span_the_wrap() {
     assert!(!left.in_window(left, 0), "an empty window holds nothing");
 }
 
+#[test]
+fn a_later_number_is_not_before_and_counting_goes_through_the_wrap() {
+    let mut seq = SeqNum(u32::MAX);
+    assert!(!(seq + 1).before_eq(seq) && !(seq - 1).after_eq(seq));
+    seq += 3;
+    assert_eq!(seq, SeqNum(2));
+}
+
 proptest! {
     #[test]
     fn order_holds_below_half_the_circle(start: u32, ahead in 1u32..0x8000_0000) {

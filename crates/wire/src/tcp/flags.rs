@@ -94,7 +94,7 @@ impl Sub for TcpFlags {
 
     /// The flags of `self` that are not in `other`.
     fn sub(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+        self.without(other)
     }
 }
 

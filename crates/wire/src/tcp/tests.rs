@@ -71,6 +71,18 @@ fn syn_and_fin_occupy_a_number_each() {
     assert_eq!(header.seg_len(0), 2);
 }
 
+#[test]
+fn flags_are_a_set() {
+    let (syn, ack) = (TcpFlags::SYN, TcpFlags::ACK);
+    let both = syn | ack;
+    assert!(
+        both.intersects(ack) && both.intersects(ack | TcpFlags::FIN) && !syn.intersects(ack | TcpFlags::FIN)
+    );
+    assert!(both.contains(ack) && !both.contains(ack | TcpFlags::FIN));
+    assert_eq!((both - syn, both.without(ack | TcpFlags::FIN), ack - syn), (ack, syn, ack));
+    assert_eq!(TcpFlags::from_bits(0xfe12), both);
+}
+
 proptest! {
     // req: MUST-68
     #[test]

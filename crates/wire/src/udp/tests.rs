@@ -43,6 +43,7 @@ fn a_computed_zero_is_sent_as_all_ones() {
 fn a_missing_checksum_is_for_ipv4_only() {
     let header = UdpHeader { src_port: 1, dst_port: 2, len: 8, checksum: 0 };
     assert!(checksum_ok(v4(1), v4(2), &header, &[]));
+    assert!(!checksum_ok(v6(), v4(2), &header, &[]) && !checksum_ok(v4(1), v6(), &header, &[]));
     assert!(!checksum_ok(v6(), v6(), &header, &[]));
 }
 

@@ -159,6 +159,17 @@ fn acc_ecn_counters_follow_the_order_of_their_kind() {
     assert_eq!((counts.ect0(), counts.ce(), counts.ect1()), (Some(9), None, None));
 }
 
+/// Of two SACK options the last counts, and one of another length than that of whole blocks does not count.
+#[test]
+fn the_last_sack_option_counts() {
+    let option = |left: u8, len: u8| [&[5, len, 0, 0, 0, left, 0, 0, 0, 9][..], &[0; 4]].concat();
+    let parsed =
+        |space: &[u8]| TcpOptions::parse(space).unwrap().sack.iter().map(|b| b.left.0).collect::<Vec<_>>();
+    let (first, second) = (option(1, 10), option(2, 10));
+    assert_eq!(parsed(&[&first[..10], &second[..10]].concat()), [2]);
+    assert_eq!(parsed(&[&first[..10], &option(2, 14)[..]].concat()), [1], "a block and a half");
+}
+
 proptest! {
     // req: MUST-64
     #[test]
