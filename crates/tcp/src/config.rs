@@ -1,5 +1,8 @@
 //! Settings of a connection, with their defaults and ranges.
 
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 
 use crate::congestion::{CongestionControl, Pacing};

@@ -1,5 +1,8 @@
 //! What comes into a connection and what leaves it.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use netstack_wire::Ecn;
 use netstack_wire::tcp::{TcpFlags, TcpHeader};

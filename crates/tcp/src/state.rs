@@ -1,5 +1,8 @@
 //! The states of a connection and the edges between them (RFC 9293 3.3.2, figure 5).
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 use std::io;
 

@@ -45,3 +45,10 @@ fn a_deadline_far_ahead_stays_one() {
     assert!(timers.is_armed(Timer::UserTimeout));
     assert_eq!(timers.next(), Some(at(u64::MAX - 1)));
 }
+
+#[test]
+fn timers_have_names_of_their_own() {
+    let names: std::collections::HashSet<_> = Timer::ALL.map(Timer::name).into();
+    assert_eq!(names.len(), Timer::ALL.len());
+    assert_eq!((Timer::DelayedAck.name(), Timer::Lifetime.name()), ("delayed-ack", "lifetime"));
+}

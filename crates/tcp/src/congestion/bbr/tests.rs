@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{Bbr, Phase, UNBOUNDED};
 use crate::congestion::tests::path::{M, Path};
-use crate::congestion::{Congestion, Controller, Lost, RateSample, Signal};
+use crate::congestion::{Ack, Congestion, Controller, Lost, RateSample, Signal};
 use crate::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -359,4 +359,46 @@ fn a_deep_buffer_stays_nearly_empty() {
     assert!(rtts[1_000] <= path.rtt * 14 / 10, "median {:?}", rtts[1_000]);
     assert!(rtts[1_900] <= 2 * path.rtt, "95th percentile {:?}", rtts[1_900]);
     assert!(path.share_since(then) >= 90);
+}
+
+/// One segment in the first round of probing upward, two in the second, four in the third, as long as the window is full and
+/// the bound is what holds it.
+#[test]
+fn the_long_term_bound_grows_faster_in_each_round_of_probing() {
+    // req: RBBR-5
+    let now = Instant::from_nanos(1);
+    let mut bbr = Bbr::new(M, 7);
+    (bbr.cwnd, bbr.inflight_hi, bbr.full_pipe.reached) = (100 * M, 100 * M, true);
+    bbr.start_probe_bw_up(now, 1_000_000);
+    let sample = RateSample {
+        rate: 1_000_000,
+        delivered: 0,
+        prior_delivered: 0,
+        interval: SECOND,
+        app_limited: false,
+        tx_in_flight: M,
+        lost: 0,
+    };
+    let mut ack = Ack::new(now, 10 * M);
+    for grown in [1, 2, 4] {
+        let before = bbr.inflight_hi;
+        (bbr.cwnd, ack.prior_flight) = (before, before - 2 * M);
+        for last in [false, false, false, false, false, false, false, false, false, true] {
+            bbr.bw.round_start = last;
+            bbr.update_probe_bw_cycle_phase(&ack, &sample);
+        }
+        assert_eq!((bbr.inflight_hi - before, bbr.phase), (grown * M, Phase::Up));
+    }
+    let before = bbr.inflight_hi;
+    bbr.cwnd = before;
+    bbr.bw.round_start = false;
+    ack.prior_flight = before - 2 * M - 1;
+    bbr.update_probe_bw_cycle_phase(&ack, &sample);
+    assert_eq!(bbr.inflight_hi, before, "the window is not full");
+    (ack.prior_flight, ack.cwnd_limited) = (before, false);
+    bbr.update_probe_bw_cycle_phase(&ack, &sample);
+    assert_eq!(bbr.inflight_hi, before, "the application limits");
+    (ack.cwnd_limited, bbr.cwnd) = (true, before - 1);
+    bbr.update_probe_bw_cycle_phase(&ack, &sample);
+    assert_eq!(bbr.inflight_hi, before, "something else bounds the window");
 }

@@ -6,6 +6,7 @@ mod episodes;
 mod rack;
 mod spurious;
 mod tail;
+mod told;
 mod validation;
 
 use core::time::Duration;
