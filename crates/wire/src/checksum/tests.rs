@@ -42,6 +42,19 @@ fn every_length_equals_the_naive_sum() {
     }
 }
 
+/// The sums that carry the furthest.
+#[test]
+fn no_carry_is_left_behind() {
+    let parts = [0_u64, 1, 0x7fff, 0x8000, 0xfffe, 0xffff];
+    for word in 0..6_usize.pow(4) {
+        let part = |place: u32| parts[word / 6_usize.pow(place) % 6] << (16 * place);
+        let sum: u64 = (0..4).map(part).sum();
+        let folded = fold(sum);
+        assert_eq!(u64::from(folded) % 0xffff, sum % 0xffff, "{sum:#x}");
+        assert_eq!(folded == 0, sum == 0, "only nothing sums to zero");
+    }
+}
+
 #[test]
 fn a_megabyte_of_ones_does_not_overflow() {
     let data = vec![0xff; 1 << 20];
