@@ -382,9 +382,10 @@ fn the_long_term_bound_grows_faster_in_each_round_of_probing() {
     let mut ack = Ack::new(now, 10 * M);
     for grown in [1, 2, 4] {
         let before = bbr.inflight_hi;
-        (bbr.cwnd, ack.prior_flight) = (before, before - 2 * M);
-        for last in [false, false, false, false, false, false, false, false, false, true] {
-            bbr.bw.round_start = last;
+        // Ten ACKs of a tenth of the window each; the window follows the bound.
+        for count in 1..=10 {
+            (bbr.cwnd, ack.prior_flight) = (bbr.inflight_hi, bbr.inflight_hi - 2 * M);
+            bbr.bw.round_start = count == 10;
             bbr.update_probe_bw_cycle_phase(&ack, &sample);
         }
         assert_eq!((bbr.inflight_hi - before, bbr.phase), (grown * M, Phase::Up));
