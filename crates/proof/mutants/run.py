@@ -1,6 +1,6 @@
 """Runs the tests against every mutant of the build and appends the verdicts to `verdicts.jsonl`; goes on where it stopped.
 
-    run.py [--jobs N] [--again]      --again: those that survived once more, after tests were added and `build.py` ran
+    run.py [--jobs N] [--only PACKAGE] [--again]      --again: those that survived once more, after tests were added and `build.py` ran
 
 A mutant is tried against the tests that reach its place, the quick ones first, until one fails.
 """
@@ -111,18 +111,17 @@ def main():
     args = argparse.ArgumentParser()
     args.add_argument("--jobs", type=int, default=2)
     args.add_argument("--again", action="store_true")
-    args.add_argument("--limit", type=int)
+    args.add_argument("--only", choices=PACKAGES, help="the mutants of one crate")
     args = args.parse_args()
     built = json.loads((WORK / "built.json").read_text())
     path = WORK / "verdicts.jsonl"
     known = {}
     if path.exists():
         known = {v["key"]: v["verdict"] for v in map(json.loads, path.open())}
-    todo = [m for m in built["mutants"] if m["status"] == "viable"]
+    todo = [m for m in built["mutants"] if m["status"] == "viable" and args.only in (None, m["package"])]
     todo = [m for m in todo if known.get(m["key"]) in (("survived",) if args.again else (None,))]
     # Shuffled, so that any part of the run is a sample.
     random.Random(1).shuffle(todo)
-    todo = todo[: args.limit]
     tests = {p: Tests(built["binaries"][p.replace("-", "_")], p, args.jobs) for p in PACKAGES}
     print(f"{len(todo)} to run", flush=True)
 
