@@ -1,8 +1,8 @@
 """Runs the tests against every mutant of the build and appends the verdicts to `verdicts.jsonl`; goes on where it stopped.
 
-    run.py [--jobs N] [--only PACKAGE] [--again]      --again: those that survived once more, after tests were added and `build.py` ran
+    run.py [--jobs N] [--only PACKAGE] [--again]
 
-A mutant is tried against the tests that reach its place, the quick ones first, until one fails.
+`--again` runs those once more that survived, after tests were added and `build.py` made the build anew. A mutant is tried against the tests that reach its place, the quick ones first, until one fails.
 """
 
 import argparse
@@ -26,19 +26,21 @@ QUICK = 0.03
 LOCK = threading.Lock()
 
 
-def limits():
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+def limits(seconds):
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def start(binary, package, switch, args, **kwargs):
+def start(binary, package, switch, args, seconds=SECONDS, **kwargs):
     env = os.environ | {
         "NETSTACK_MUTANT": str(switch), "RUST_BACKTRACE": "0",
         "PROPTEST_DISABLE_FAILURE_PERSISTENCE": "true", "PROPTEST_MAX_SHRINK_ITERS": "0",
     }
     cwd = COPY / "crates" / PACKAGES[package][0]
-    return subprocess.Popen([binary, *args], cwd=cwd, env=env, preexec_fn=limits, text=True, errors="replace", **kwargs)
+    return subprocess.Popen(
+        [binary, *args], cwd=cwd, env=env, preexec_fn=lambda: limits(seconds), text=True, errors="replace", **kwargs
+    )
 
 
 class Tests:
@@ -61,7 +63,7 @@ class Tests:
     def reach(self, name):
         before = time.monotonic()
         run = start(self.binary, self.package, "reach", ["--exact", "--nocapture", name],
-                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                    seconds=10 * SECONDS, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         err = run.communicate()[1]
         sites = {int(n) for n in re.findall(r"reached (\d+)", err)} if run.returncode == 0 else None
         return name, time.monotonic() - before, sites
