@@ -55,7 +55,7 @@ fn what_is_set_is_what_is_read() {
 }
 
 /// What is off by default can be turned on, and the other way round; buffers with a limit size themselves.
-// req: MUST-25
+// MUST-25 as far as settings go.
 #[test]
 fn the_defaults_are_those_of_the_table() {
     let mut config = TcpConfig::new();
@@ -73,7 +73,7 @@ fn the_defaults_are_those_of_the_table() {
     assert!(config.is_recv_buffer_tuned() && config.is_send_buffer_tuned());
 }
 
-// req: MUST-40, R1191-4, R1191-5
+// MUST-40, R1191-4, R1191-5, R8201-4 as far as settings go.
 #[test]
 fn values_out_of_bounds_are_brought_into_them() {
     let mut config = TcpConfig::new();

@@ -17,7 +17,7 @@ fn the_ends_of_a_connection_are_told_by_kind_and_sentence() {
     }
 }
 
-// req: SHLD-26, MUST-56
+// SHLD-26, MUST-56, as far as the table goes.
 #[test]
 fn what_routers_say_is_told_by_kind_and_sentence_and_some_ends_an_attempt() {
     let notices = [

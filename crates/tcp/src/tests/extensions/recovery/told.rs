@@ -154,7 +154,6 @@ fn what_waits_to_leave_and_what_it_holds_is_told() {
     assert!(script.connection.nodelay());
 }
 
-// req: SHLD-18
 #[test]
 fn acknowledgments_at_once_can_be_asked_for() {
     let mut config = super::config();
