@@ -175,7 +175,7 @@ pub(crate) struct Demo {
     /// What is played
     pub(crate) scene: Scene,
     /// Draw it into this file as well (.svg or .png)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = picture)]
     pub(crate) svg: Option<PathBuf>,
     /// Write its trace into this file as well (.jsonl)
     #[arg(long, value_name = "FILE")]
@@ -196,7 +196,7 @@ pub(crate) struct Ladder {
     #[command(flatten)]
     pub(crate) source: Source,
     /// The picture: .svg or .png
-    #[arg(short, long, value_name = "FILE", default_value = "ladder.svg")]
+    #[arg(short, long, value_name = "FILE", default_value = "ladder.svg", value_parser = picture)]
     pub(crate) output: PathBuf,
     /// Draw so many segments one by one, and fold the middle of a longer connection
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(6..=5000))]
@@ -216,7 +216,7 @@ pub(crate) struct Plot {
     #[command(flatten)]
     pub(crate) source: Source,
     /// The picture: .svg or .png
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = picture)]
     pub(crate) output: PathBuf,
     /// Which end, for the states: 0 is the one that opened the connection
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
@@ -311,6 +311,16 @@ fn rate_or_none(text: &str) -> Result<Rate, String> {
     if text == "none" { Ok(Rate(None)) } else { units::rate(text).map(|rate| Rate(Some(rate))) }
 }
 
+/// The file of a picture, whose name says of which kind it is.
+fn picture(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let known = |end: &std::ffi::OsStr| ["svg", "png"].iter().any(|known| end.eq_ignore_ascii_case(known));
+    match path.extension() {
+        Some(end) if known(end) => Ok(path),
+        _ => Err("pictures are drawn as SVG or PNG: name the file .svg or .png".to_owned()),
+    }
+}
+
 fn burst(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|mean: &f64| (1.0..=1e6).contains(mean)).ok_or_else(|| {
         "a run has one packet or more on average: 1 for losses that do not depend on each other, 4 for bursts".to_owned()
@@ -348,5 +358,6 @@ mod tests {
         assert!(error("netstack sim --burst 0").to_string().contains("one packet or more"));
         assert!(error("netstack demo nothing").to_string().contains("handshake"));
         assert_eq!(error("netstack sim --mtu 1").exit_code(), 2);
+        assert!(error("netstack demo handshake --svg picture.pdf").to_string().contains(".svg or .png"));
     }
 }

@@ -19,8 +19,8 @@ pub(super) fn ladder(args: &Ladder) -> Result<(), Failure> {
 pub(super) fn run(args: &Plot) -> Result<(), Failure> {
     let (log, flow) = connection(&args.source)?;
     let picture = match args.kind {
-        Kind::TimeSequence => draw::time_sequence(&log, &flow),
-        Kind::Windows => draw::windows(&log, &flow),
+        Kind::TimeSequence => draw::time_sequence(&flow),
+        Kind::Windows => draw::windows(&flow),
         Kind::Throughput => draw::throughput(&log, &Flow::all(&log), SLOTS),
         Kind::Queue => draw::queue(&log),
         Kind::States => draw::state_diagram(&flow, usize::from(args.side)),

@@ -100,7 +100,7 @@ fn report(outcome: &Outcome) -> io::Result<()> {
             flow.ends[0].addr.to_string(),
             indicatif::HumanBytes(result.delivered).to_string(),
             format!("{:.3} s", result.took.as_secs_f64()),
-            format!("{:.2} Mbit/s", result.goodput() * 8.0 / 1e6),
+            goodput(result),
             result.segments.to_string(),
             format!("{} ({:.2} %)", result.resent, percent(result.resent, result.segments)),
             result.lost.to_string(),
@@ -128,6 +128,14 @@ fn report(outcome: &Outcome) -> io::Result<()> {
         column.set_cell_alignment(CellAlignment::Right);
     }
     writeln!(io::stdout(), "{table}\n\n{states}")
+}
+
+/// Of a transfer that took no time there is none.
+fn goodput(result: &FlowResult) -> String {
+    match result.took.is_zero() {
+        true => "-".to_owned(),
+        false => format!("{:.2} Mbit/s", result.goodput() * 8.0 / 1e6),
+    }
 }
 
 fn percent(part: u64, whole: u64) -> f64 {
@@ -162,8 +170,8 @@ fn write(outcome: &Outcome, folder: &Path, theme: Theme) -> Result<(), Failure> 
     ];
     if let Some(flow) = outcome.flows.first() {
         pictures.push(("ladder.svg", draw::ladder(flow, &LadderOptions::default())));
-        pictures.push(("time-sequence.svg", draw::time_sequence(log, flow)));
-        pictures.push(("windows.svg", draw::windows(log, flow)));
+        pictures.push(("time-sequence.svg", draw::time_sequence(flow)));
+        pictures.push(("windows.svg", draw::windows(flow)));
         pictures.push(("states-client.svg", draw::state_diagram(flow, 0)));
         pictures.push(("states-server.svg", draw::state_diagram(flow, 1)));
     }

@@ -25,8 +25,10 @@ const FOOT: u32 = 16;
 pub(super) enum Kind {
     /// Each value holds until the next.
     Step,
-    /// By themselves.
-    Dots,
+    /// The same, and the area below it filled.
+    Area,
+    /// By themselves, with this radius.
+    Dots(u32),
 }
 
 /// A named curve.
@@ -64,7 +66,9 @@ pub(super) fn draw(title: &str, span: (f64, f64), panels: &[Panel]) -> Picture {
         let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
         root.fill(&rgb(PAPER)).map_err(failed)?;
         let ink = rgb(INK);
-        let head = font(16).style(FontStyle::Bold).into_text_style(&root).color(&ink);
+        // Long addresses make for a long title, which must not be cut.
+        let fits = f64::from(WIDTH - 32) / (title.chars().count().max(1) as f64 * 0.64);
+        let head = font(fits.min(16.0) as u32).style(FontStyle::Bold).into_text_style(&root).color(&ink);
         root.draw_text(title, &head, (16, 14)).map_err(failed)?;
         let mut y = HEAD;
         for (panel, height) in panels.iter().zip(heights) {
@@ -102,23 +106,24 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, span: (f64, f64)) -> Drawn<()> {
     let tops = panel.strokes.iter().flat_map(|strokes| strokes.strokes.iter().map(|stroke| stroke.2));
     let top = values.chain(tops).fold(0.0, f64::max);
     let top = if top > 0.0 { top * 1.05 } else { 1.0 };
-    let end = if span.1 > span.0 { span.1 } else { span.0 + 1.0 };
+    let time = TimeAxis::new(span);
+    let (start, end) = time.span;
     let mut chart = ChartBuilder::on(&plot)
         .margin_left(8)
-        .margin_right(24)
+        .margin_right(time.label_width() / 2 + 6)
         .x_label_area_size(40)
         .y_label_area_size(78)
-        .build_cartesian_2d(span.0..end, 0.0..top)
+        .build_cartesian_2d(start..end, 0.0..top)
         .map_err(failed)?;
     let label = |size| font(size).color(&rgb(INK));
     chart
         .configure_mesh()
-        .x_desc("time [s]")
+        .x_desc(format!("time [{}]", time.unit))
         .y_desc(&panel.y)
-        .x_labels(10)
+        .x_labels(time.labels())
         .y_labels(6)
         .y_label_formatter(&|value| plain(*value, top))
-        .x_label_formatter(&|value| plain(*value, end - span.0))
+        .x_label_formatter(&|value| plain(*value, end - start))
         .bold_line_style(rgb(GRID))
         .light_line_style(TRANSPARENT)
         .axis_style(rgb(MUTED))
@@ -126,20 +131,32 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, span: (f64, f64)) -> Drawn<()> {
         .axis_desc_style(label(13))
         .draw()
         .map_err(failed)?;
-    let pixel = (end - span.0) / f64::from(width);
+    let pixel = (end - start) / f64::from(width);
     for strokes in &panel.strokes {
         let style = ShapeStyle::from(rgb(strokes.colour)).stroke_width(strokes.width);
-        let merged = merge(&strokes.strokes, pixel);
+        let scaled: Vec<_> =
+            strokes.strokes.iter().map(|&(t, from, to)| (t * time.scale, from, to)).collect();
+        let merged = merge(&scaled, pixel);
         let drawn = merged.into_iter().map(|(t, from, to)| PathElement::new(vec![(t, from), (t, to)], style));
         chart.draw_series(drawn).map_err(failed)?;
     }
     for series in &panel.series {
         let style = ShapeStyle::from(rgb(series.colour)).stroke_width(2);
-        let points = thin(&series.points, pixel);
+        let scaled: Vec<_> = series.points.iter().map(|&(t, value)| (t * time.scale, value)).collect();
+        let points = thin(&scaled, pixel);
         match series.kind {
-            Kind::Dots => {
-                let dots = points.into_iter().map(|point| Circle::new(point, 3, rgb(series.colour).filled()));
+            Kind::Dots(radius) => {
+                let dots =
+                    points.into_iter().map(|point| Circle::new(point, radius, rgb(series.colour).filled()));
                 chart.draw_series(dots).map_err(failed)?;
+            }
+            Kind::Area => {
+                let ground = |at: Option<&(f64, f64)>| at.map(|&(t, _)| (t, 0.0));
+                let top = stairs(&points, end);
+                let area =
+                    ground(top.first()).into_iter().chain(top.iter().copied()).chain(ground(top.last()));
+                let area = Polygon::new(area.collect::<Vec<_>>(), rgb(series.colour).mix(AREA).filled());
+                chart.draw_series([area]).map_err(failed)?;
             }
             Kind::Step => {
                 let stairs = stairs(&points, end);
@@ -150,18 +167,69 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, span: (f64, f64)) -> Drawn<()> {
     Ok(())
 }
 
+/// How much an area covers what is behind it.
+const AREA: f64 = 0.35;
+
+/// The axis of time, in a unit that fits its length.
+struct TimeAxis {
+    /// From and to, in the unit.
+    span: (f64, f64),
+    /// Units in a second.
+    scale: f64,
+    unit: &'static str,
+}
+
+impl TimeAxis {
+    fn new((start, end): (f64, f64)) -> Self {
+        // A single instant has some room around it, too.
+        let end = if end > start { end.max(start + 1e-6) } else { start + 1.0 };
+        let (scale, unit) = match end - start {
+            1.0.. => (1.0, "s"),
+            1e-3.. => (1e3, "ms"),
+            _ => (1e6, "us"),
+        };
+        Self { span: (start * scale, end * scale), scale, unit }
+    }
+
+    /// Width of the widest label, at most.
+    fn label_width(&self) -> u32 {
+        (plain(self.span.1, self.span.1 - self.span.0).len() as f64 * 7.7).ceil() as u32
+    }
+
+    /// How many labels fit, with space between them.
+    fn labels(&self) -> usize {
+        ((WIDTH - LEFT.unsigned_abs()) / (self.label_width() + 24)).clamp(2, 10) as usize
+    }
+}
+
+/// What stands before a name.
+#[derive(Copy, Clone, Debug)]
+enum Sign {
+    Line,
+    Area,
+    Dot(u32),
+    Stroke,
+}
+
 /// The names of the curves with their colours and where they stand, in lines as wide as the picture.
-fn entries(panel: &Panel) -> Vec<(&str, Colour, (i32, i32))> {
-    let curves = panel.series.iter().map(|series| (series.name.as_str(), series.colour));
-    let strokes = panel.strokes.iter().map(|strokes| (strokes.name.as_str(), strokes.colour));
+fn entries(panel: &Panel) -> Vec<(&str, Colour, Sign, (i32, i32))> {
+    let curves = panel.series.iter().map(|series| {
+        let sign = match series.kind {
+            Kind::Step => Sign::Line,
+            Kind::Area => Sign::Area,
+            Kind::Dots(radius) => Sign::Dot(radius),
+        };
+        (series.name.as_str(), series.colour, sign)
+    });
+    let strokes = panel.strokes.iter().map(|strokes| (strokes.name.as_str(), strokes.colour, Sign::Stroke));
     let (mut x, mut y) = (LEFT, 13);
     let mut entries = Vec::new();
-    for (name, colour) in strokes.chain(curves) {
+    for (name, colour, sign) in strokes.chain(curves) {
         let width = 28 + (name.chars().count() as f64 * 7.4) as i32 + 22;
         if x > LEFT && x + width > WIDTH as i32 {
             (x, y) = (LEFT, y + LINE as i32);
         }
-        entries.push((name, colour, (x, y)));
+        entries.push((name, colour, sign, (x, y)));
         x += width;
     }
     entries
@@ -175,23 +243,30 @@ fn legend_height(panel: &Panel) -> u32 {
 /// The names of the curves, above the panel: nothing is hidden behind them.
 fn legend(area: &Area<'_>, panel: &Panel) -> Drawn<()> {
     let ink = rgb(INK);
-    for (name, colour, (x, y)) in entries(panel) {
+    for (name, colour, sign, (x, y)) in entries(panel) {
         let line = ShapeStyle::from(rgb(colour)).stroke_width(3);
-        area.draw(&PathElement::new(vec![(x, y), (x + 22, y)], line)).map_err(failed)?;
+        match sign {
+            Sign::Line => area.draw(&PathElement::new(vec![(x, y), (x + 22, y)], line)),
+            Sign::Area => {
+                area.draw(&Rectangle::new([(x, y - 6), (x + 22, y + 6)], rgb(colour).mix(AREA).filled()))
+            }
+            Sign::Dot(radius) => area.draw(&Circle::new((x + 11, y), radius, rgb(colour).filled())),
+            Sign::Stroke => area.draw(&PathElement::new(vec![(x + 11, y - 7), (x + 11, y + 7)], line)),
+        }
+        .map_err(failed)?;
         let style = font(12).into_text_style(area).color(&ink).pos(Pos::new(HPos::Left, VPos::Center));
         area.draw_text(name, &style, (x + 28, y)).map_err(failed)?;
     }
     Ok(())
 }
 
-/// A number without digits that say nothing at this size of the axis.
+/// A number without digits that say nothing at this length of the axis; as a power of ten where it would be too wide.
 fn plain(value: f64, axis: f64) -> String {
-    let decimals = match axis {
-        20.0.. => 0,
-        2.0.. => 1,
-        0.2.. => 2,
-        _ => 3,
-    };
+    if !(2e-4..1e7).contains(&axis) {
+        return if value == 0.0 { "0".to_owned() } else { format!("{value:.1e}") };
+    }
+    // Ten labels: each tells a tenth of it.
+    let decimals = (1.3 - axis.log10()).ceil().clamp(0.0, 5.0) as usize;
     format!("{value:.decimals$}")
 }
 

@@ -19,6 +19,12 @@ pub(super) fn busy(log: &Log) -> (f64, f64) {
     (seconds(first), seconds(last))
 }
 
+/// The span of the segments of one connection: a capture may have others, before it and after it.
+pub(super) fn busy_of(flow: &Flow) -> (f64, f64) {
+    let times = || flow.segments.iter().flat_map(|segment| [Some(segment.t), segment.arrives]).flatten();
+    (seconds(times().min().unwrap_or(0)), seconds(times().max().unwrap_or(0)))
+}
+
 fn series(name: &str, colour: Colour, kind: Kind, points: Vec<(f64, f64)>) -> Series {
     Series { name: name.to_owned(), colour, kind, points }
 }
@@ -29,9 +35,9 @@ fn panel(y: &str, series: Vec<Series>) -> Panel {
 
 /// Congestion window, slow-start threshold, octets in flight and round-trip times of the side of `flow` that sends. A capture
 /// has no windows of congestion: of it the octets in flight and the round trips are drawn.
-pub fn windows(log: &Log, flow: &Flow) -> Picture {
+pub fn windows(flow: &Flow) -> Picture {
     let side = flow.sender();
-    let span = busy(log);
+    let span = busy_of(flow);
     let figures: Vec<&Figures> =
         flow.figures[side].iter().filter(|figures| seconds(figures.t) <= span.1).collect();
     let over_time = |value: fn(&Figures) -> Option<f64>| -> Vec<(f64, f64)> {
@@ -42,14 +48,17 @@ pub fn windows(log: &Log, flow: &Flow) -> Picture {
         windows.push(series("sent and not acknowledged", BLUE, Kind::Step, outstanding(flow, side)));
     } else {
         let flight = over_time(|figures| Some(f64::from(figures.flight) / 1024.0));
-        windows.push(series("in flight", GREEN, Kind::Step, flight));
+        windows.push(series("in flight", GREEN, Kind::Area, flight));
         let cwnd = over_time(|figures| Some(f64::from(figures.cwnd) / 1024.0));
         windows.push(series("congestion window (cwnd)", BLUE, Kind::Step, cwnd));
         let ssthresh = over_time(|figures| figures.ssthresh.map(|octets| f64::from(octets) / 1024.0));
         windows.push(series("slow-start threshold (ssthresh)", ORANGE, Kind::Step, ssthresh));
     }
-    let trips = flow.round_trips[side].iter().map(|&(t, trip)| (seconds(t), trip as f64 / 1e6)).collect();
-    let mut times = vec![series("round trip of a segment", BLUE, Kind::Dots, trips)];
+    let trips: Vec<_> =
+        flow.round_trips[side].iter().map(|&(t, trip)| (seconds(t), trip as f64 / 1e6)).collect();
+    // Many in a row would become a beam.
+    let dots = Kind::Dots(if trips.len() > 200 { 1 } else { 3 });
+    let mut times = vec![series("round trip of a segment", BLUE, dots, trips)];
     if !figures.is_empty() {
         let srtt = over_time(|figures| figures.srtt.map(|nanos| nanos as f64 / 1e6));
         times.push(series("smoothed (srtt)", ORANGE, Kind::Step, srtt));
@@ -100,8 +109,18 @@ pub fn throughput(log: &Log, flows: &[Flow], slots: usize) -> Picture {
             .map(|(place, octets)| (span.0 + slot * place as f64, octets * 8.0 / slot / 1e6));
         series(&flow.title(), colour, Kind::Step, points.collect())
     });
-    let title = format!("Throughput: payload in {:.0} ms each", slot * 1e3);
+    let title = format!("Throughput: payload that arrives for the first time, in spans of {}", short(slot));
     draw(&title, span, &[panel("rate [Mbit/s]", rates.collect())])
+}
+
+/// A span of seconds in a unit that fits.
+fn short(seconds: f64) -> String {
+    match seconds {
+        1.0.. => format!("{seconds:.1} s"),
+        1e-2.. => format!("{:.0} ms", seconds * 1e3),
+        1e-3.. => format!("{:.1} ms", seconds * 1e3),
+        _ => format!("{:.0} us", seconds * 1e6),
+    }
 }
 
 /// Sequence numbers that have arrived.
@@ -148,7 +167,11 @@ pub fn queue(log: &Log) -> Picture {
         curves.push(series(&name.name, colour, Kind::Step, of(|depth| depth.bytes as f64 / 1024.0)));
         packets.push(series(&name.name, colour, Kind::Step, of(|depth| depth.packets as f64)));
     }
-    draw("Queues", busy(log), &[panel("octets [KiB]", curves), panel("packets", packets)])
+    let title = match curves.is_empty() {
+        true => "Queues: nothing waited, or the file does not tell (no capture does)",
+        false => "Queues: what waits in front of a link",
+    };
+    draw(title, busy(log), &[panel("octets [KiB]", curves), panel("packets", packets)])
 }
 
 /// How long after it was sent an application had each message, over TCP and over UDP.
@@ -169,8 +192,8 @@ pub fn contrast(messages: &[Arrival]) -> Picture {
     let panel = Panel {
         y: "after it was sent [ms]".to_owned(),
         series: vec![
-            series("over TCP: all, and in order", BLUE, Kind::Dots, points(|message| message.tcp)),
-            series("over UDP", ORANGE, Kind::Dots, points(|message| message.udp)),
+            series("over TCP: all, and in order", BLUE, Kind::Dots(5), points(|message| message.tcp)),
+            series("over UDP", ORANGE, Kind::Dots(3), points(|message| message.udp)),
         ],
         strokes: vec![lost],
         height: 1.2,

@@ -1,16 +1,14 @@
 //! The time-sequence diagram, in the manner of tcptrace.
 
-use netstack_sim::record::Log;
-
 use super::Picture;
 use super::chart::{Kind, Panel, Series, Strokes, draw};
-use super::curves::{busy, seconds};
+use super::curves::{busy_of, seconds};
 use super::palette::{BLUE, GREEN, MUTED, ORANGE, PURPLE, RED};
 use crate::flow::Flow;
 
 /// Sequence numbers of the side of `flow` that sends, over time: a stroke for each segment from its first octet to its last, the
 /// line of what is acknowledged, the line of the window's right edge, SACK blocks when they come, and what is sent again or lost.
-pub fn time_sequence(log: &Log, flow: &Flow) -> Picture {
+pub fn time_sequence(flow: &Flow) -> Picture {
     let side = flow.sender();
     let kib = |number: i64| number as f64 / 1024.0;
     let (mut first, mut again, mut lost) = (Vec::new(), Vec::new(), Vec::new());
@@ -41,7 +39,9 @@ pub fn time_sequence(log: &Log, flow: &Flow) -> Picture {
     let top = first.iter().chain(&again).chain(&lost).map(|stroke| stroke.2).fold(0.0, f64::max);
     // A window far beyond the data would press it flat.
     let room = 1.35 * top;
+    let mut edge_name = "right edge of the window";
     if edges.iter().any(|&(_, edge)| edge > room) {
+        edge_name = "right edge of the window (cut off at the top)";
         for point in &mut edges {
             point.1 = point.1.min(room);
         }
@@ -50,7 +50,7 @@ pub fn time_sequence(log: &Log, flow: &Flow) -> Picture {
     let dots = [("sent again", ORANGE, &again), ("lost", RED, &lost)];
     let dots = dots.into_iter().filter(|(.., strokes)| !strokes.is_empty()).map(|(name, colour, strokes)| {
         let points = strokes.iter().map(|&(t, from, to)| (t, (from + to) / 2.0)).collect();
-        Series { name: name.to_owned(), colour, kind: Kind::Dots, points }
+        Series { name: name.to_owned(), colour, kind: Kind::Dots(4), points }
     });
     let dots: Vec<_> = dots.collect();
     let strokes = [("SACK blocks", PURPLE, 1, blocks), ("data", BLUE, 2, first)];
@@ -60,7 +60,7 @@ pub fn time_sequence(log: &Log, flow: &Flow) -> Picture {
         .map(|(name, colour, width, strokes)| Strokes { name: name.to_owned(), colour, width, strokes });
     let line =
         |name: &str, colour, points| Series { name: name.to_owned(), colour, kind: Kind::Step, points };
-    let mut lines = vec![line("acknowledged", GREEN, acks), line("right edge of the window", MUTED, edges)];
+    let mut lines = vec![line("acknowledged", GREEN, acks), line(edge_name, MUTED, edges)];
     lines.extend(dots);
     let panel = Panel {
         y: "sequence number [KiB]".to_owned(),
@@ -69,5 +69,5 @@ pub fn time_sequence(log: &Log, flow: &Flow) -> Picture {
         height: 2.0,
     };
     let title = format!("{}: time and sequence of {}", flow.title(), flow.ends[side].name);
-    draw(&title, busy(log), &[panel])
+    draw(&title, busy_of(flow), &[panel])
 }

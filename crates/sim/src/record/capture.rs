@@ -11,7 +11,7 @@ use pcap_file::pcapng::blocks::interface_description::{
     InterfaceDescriptionBlock, InterfaceDescriptionOption,
 };
 use pcap_file::pcapng::{Block, PcapNgReader, PcapNgWriter};
-use pcap_file::{DataLink, PcapError};
+use pcap_file::{DataLink, PcapError, TsResolution};
 
 use super::json::ReadError;
 use super::link_layer::{header_len, is_known};
@@ -80,6 +80,11 @@ impl Log {
         let mut log = match octets.first_chunk::<4>() {
             Some([0x0a, 0x0d, 0x0d, 0x0a]) => read_pcapng(&octets)?,
             Some([0xa1, 0xb2, ..] | [0xd4, 0xc3, ..] | [0x4d, 0x3c, ..]) => read_pcap(&octets)?,
+            Some([0x1f, 0x8b, ..]) => {
+                return Err(ReadError::Capture(
+                    "the file is compressed; unpack it with gunzip first".to_owned(),
+                ));
+            }
             _ => {
                 return Err(ReadError::Capture(
                     "this is neither a pcapng nor a pcap file; write one with tcpdump -w or Wireshark"
@@ -95,8 +100,17 @@ impl Log {
     }
 }
 
-fn damaged(error: &PcapError) -> ReadError {
-    ReadError::Capture(format!("the capture is damaged: {error}"))
+/// What is wrong with a capture whose packets up to there are in `log`.
+fn damaged(error: &PcapError, log: &Log) -> ReadError {
+    let whole = log.packets().count();
+    ReadError::Capture(match error {
+        // It is read from memory: nothing fails there but the end.
+        PcapError::IoError(_) | PcapError::IncompleteBuffer => format!(
+            "the capture was cut off: after {whole} packets it ends in the middle of one; stop the program that captures \
+             before its file is copied, or take what is whole with editcap (of Wireshark): editcap CUT WHOLE"
+        ),
+        other => format!("the capture is damaged behind {whole} packets: {other}"),
+    })
 }
 
 fn unknown_links(seen: &[String]) -> ReadError {
@@ -135,12 +149,12 @@ impl Interface {
 }
 
 fn read_pcapng(octets: &[u8]) -> Result<Log, ReadError> {
-    let mut reader = PcapNgReader::new(octets).map_err(|error| damaged(&error))?;
     let mut log = Log::default();
+    let mut reader = PcapNgReader::new(octets).map_err(|error| damaged(&error, &log))?;
     let mut interfaces: Vec<Interface> = Vec::new();
     let mut kinds = Vec::new();
     while let Some(block) = reader.next_block() {
-        match block.map_err(|error| damaged(&error))? {
+        match block.map_err(|error| damaged(&error, &log))? {
             Block::InterfaceDescription(block) => {
                 let name = block.options.iter().find_map(|option| match option {
                     InterfaceDescriptionOption::IfName(name) => Some(name.to_string()),
@@ -175,16 +189,21 @@ fn read_pcapng(octets: &[u8]) -> Result<Log, ReadError> {
 }
 
 fn read_pcap(octets: &[u8]) -> Result<Log, ReadError> {
-    let mut reader = PcapReader::new(octets).map_err(|error| damaged(&error))?;
-    let link = reader.header().datalink;
+    let mut log = Log::default();
+    let mut reader = PcapReader::new(octets).map_err(|error| damaged(&error, &log))?;
+    let (link, resolution) = (reader.header().datalink, reader.header().ts_resolution);
     if !is_known(link) {
         return Err(unknown_links(&[format!("{link:?}")]));
     }
-    let mut log = Log::default();
     log.header.links.push(LinkName { name: "capture".to_owned() });
-    while let Some(packet) = reader.next_packet() {
-        let packet = packet.map_err(|error| damaged(&error))?;
-        let t = u64::try_from(packet.timestamp.as_nanos()).unwrap_or(u64::MAX);
+    // Raw: of packets that are longer than what is kept of each (`tcpdump -s`) the library makes an error else.
+    while let Some(packet) = reader.next_raw_packet() {
+        let packet = packet.map_err(|error| damaged(&error, &log))?;
+        let unit = match resolution {
+            TsResolution::MicroSecond => 1_000,
+            TsResolution::NanoSecond => 1,
+        };
+        let t = u64::from(packet.ts_sec) * 1_000_000_000 + u64::from(packet.ts_frac) * unit;
         push(&mut log, t, (0, link), &packet.data, packet.orig_len as usize, &[]);
     }
     Ok(log)

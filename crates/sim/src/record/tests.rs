@@ -142,6 +142,72 @@ fn a_packet_of_which_only_the_head_was_kept_has_its_whole_length() {
     assert!(matches!(parsed.transport, Transport::Tcp(segment) if segment.len > 1400));
 }
 
+/// A pcap file of the packets of a log as `tcpdump` writes it: byte order, nanoseconds, kind of link, octets kept of a packet.
+fn pcap(log: &Log, big: bool, nanos: bool, link: u32, snap: usize) -> Vec<u8> {
+    let word = |value: u32| if big { value.to_be_bytes() } else { value.to_le_bytes() };
+    let header: &[u8] = match link {
+        1 => &[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2, 0x08, 0x00],
+        113 => &[0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 1, 0, 0, 0x08, 0x00],
+        276 => &[0x08, 0x00, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 0, 0, 0, 0, 0, 1, 0, 0],
+        _ => &[],
+    };
+    let version = if big { [0, 2, 0, 4] } else { [2, 0, 4, 0] };
+    let mut octets = word(if nanos { 0xa1b2_3c4d } else { 0xa1b2_c3d4 }).to_vec();
+    octets.extend(version);
+    octets.extend([0, 0, snap as u32, link].map(word).concat());
+    for packet in log.packets() {
+        let frame = [header, &packet.data].concat();
+        let kept = &frame[..frame.len().min(snap)];
+        // Long after the epoch, as a clock would have it.
+        let seconds = 1_700_000_000 + (packet.t / 1_000_000_000) as u32;
+        let part = (packet.t % 1_000_000_000) as u32 / if nanos { 1 } else { 1_000 };
+        octets.extend([seconds, part, kept.len() as u32, frame.len() as u32].map(word).concat());
+        octets.extend_from_slice(kept);
+    }
+    octets
+}
+
+#[test]
+fn captures_of_every_clock_byte_order_and_kind_of_link_are_read_alike() {
+    let log = lossy(3);
+    let start = log.packets().next().unwrap().t;
+    for (big, nanos, snap) in kinds_of_captures() {
+        for link in [1, 101, 113, 276] {
+            let back = Log::read_capture(&pcap(&log, big, nanos, link, snap)[..]).unwrap();
+            let unit = if nanos { 1 } else { 1_000 };
+            let shown = |packet: &Packet, t: u64| (t / unit, packet.size, packet.transport.clone());
+            let read = back.packets().map(|packet| shown(packet, packet.t));
+            let sent = log.packets().map(|packet| shown(packet, packet.t - start));
+            assert!(read.eq(sent), "big-endian {big}, nanoseconds {nanos}, {snap} octets kept, link {link}");
+        }
+    }
+}
+
+/// Byte order, clock, and how much of a packet is kept: all of it, or the headers.
+fn kinds_of_captures() -> impl Iterator<Item = (bool, bool, usize)> {
+    (0..8).map(|place| (place & 1 > 0, place & 2 > 0, if place & 4 > 0 { 100 } else { 262_144 }))
+}
+
+#[test]
+fn a_capture_that_was_cut_off_or_is_foreign_is_refused_with_what_to_do() {
+    let log = lossy(3);
+    let problem = |octets: &[u8]| Log::read_capture(octets).unwrap_err().to_string();
+    let whole = pcap(&log, false, false, 1, 262_144);
+    assert!(
+        problem(&whole[..whole.len() - 7]).contains("cut off") && problem(&whole[..10]).contains("cut off")
+    );
+    let mut octets = Vec::new();
+    log.write_pcapng(&mut octets).unwrap();
+    assert!(
+        problem(&octets[..octets.len() - 3])
+            .contains(&format!("after {} packets", log.packets().count() - 1))
+    );
+    assert!(problem(&[0x1f, 0x8b, 8, 0, 0]).contains("gunzip"));
+    assert!(
+        problem(&pcap(&log, false, false, 143, 262_144)).contains("Ethernet, Linux cooked and raw IP can")
+    );
+}
+
 #[test]
 fn octets_that_are_no_packet_give_none() {
     for octets in [&[][..], &[0x45], &[0xff; 40], &[0; 1500]] {

@@ -16,8 +16,8 @@ const LEAST_WIDTH: f64 = 480.0;
 const BAR: f64 = 6.0;
 /// How much an arrow that does not arrive would have fallen.
 const DROP: f64 = 44.0;
-/// The caption below: a line for the signs, a line for the names.
-const CAPTION: f64 = 62.0;
+/// The caption below: a line for the signs, one for the names, one for the axis.
+const CAPTION: f64 = 80.0;
 
 /// Where the columns stand.
 struct Columns {
@@ -86,7 +86,9 @@ fn outer(side: usize) -> Anchor {
 pub(super) fn paint(flow: &Flow, layout: &Layout, title: &str) -> Picture {
     let clock = Clock::new(layout.times.iter().map(|mark| mark.t));
     let columns = Columns::new(flow, layout, clock);
-    let width = columns.width.max(2.0 * MARGIN + Style::title().width(title));
+    let notes = notes(flow, layout);
+    let widest = notes.iter().map(|note| Style::mono(MUTED, Anchor::Start).width(note)).fold(0.0, f64::max);
+    let width = columns.width.max(2.0 * MARGIN + Style::title().width(title).max(widest));
     let mut page = Page::new(width, layout.bottom + CAPTION);
     page.text((MARGIN, 30.0), title, Style::title());
     bars(&mut page, flow, layout, &columns);
@@ -109,7 +111,7 @@ pub(super) fn paint(flow: &Flow, layout: &Layout, title: &str) -> Picture {
     }
     brackets(&mut page, flow, layout, &columns);
     labels(&mut page, flow, layout, &columns);
-    caption(&mut page, flow, layout);
+    caption(&mut page, flow, layout, &notes);
     page.finish()
 }
 
@@ -232,7 +234,7 @@ fn brackets(page: &mut Page, flow: &Flow, layout: &Layout, columns: &Columns) {
 }
 
 /// What the colours and the letters mean, as far as they occur.
-fn caption(page: &mut Page, flow: &Flow, layout: &Layout) {
+fn caption(page: &mut Page, flow: &Flow, layout: &Layout, notes: &[String]) {
     let shown = || layout.arrows.iter().map(|arrow| &flow.segments[arrow.segment]);
     let signs = [
         ("without data", INK, shown().any(|segment| segment.len == 0)),
@@ -250,9 +252,17 @@ fn caption(page: &mut Page, flow: &Flow, layout: &Layout) {
         page.text((x + 38.0, y + 4.0), name, style);
         x += 38.0 + style.width(name) + 24.0;
     }
+    for (place, note) in notes.iter().enumerate() {
+        page.text((MARGIN, y + 26.0 + 18.0 * place as f64), note, style);
+    }
+}
+
+/// What the names and the axis mean.
+fn notes(flow: &Flow, layout: &Layout) -> [String; 2] {
     let [a, b] = [&flow.ends[0].name, &flow.ends[1].name];
-    let names = format!(
-        "x and y: initial sequence numbers of {a} and {b}. Down the page time goes on, not to scale."
-    );
-    page.text((MARGIN, y + 26.0), &names, style);
+    let mut axis = "Down the page time goes on, not to scale.".to_owned();
+    if !layout.breaks.is_empty() {
+        axis += " A bar is cut where a long wait is shortened.";
+    }
+    [format!("x and y: initial sequence numbers of {a} and {b}."), axis]
 }

@@ -61,10 +61,10 @@ impl Words {
         for (side, (data, octets, bare)) in fold.counts.into_iter().enumerate() {
             let mut parts = Vec::new();
             if data > 0 {
-                parts.push(format!("{} with {} bytes", grouped(data as u64), grouped(octets)));
+                parts.push(format!("{} with {} bytes", segments(data), grouped(octets)));
             }
             if bare > 0 {
-                parts.push(format!("{} without data", grouped(bare as u64)));
+                parts.push(format!("{} without data", segments(bare)));
             }
             if !parts.is_empty() {
                 lines.push(format!("from {}: {}", names[side], parts.join(", ")));
@@ -72,6 +72,10 @@ impl Words {
         }
         lines
     }
+}
+
+fn segments(count: usize) -> String {
+    format!("{} segment{}", grouped(count as u64), if count == 1 { "" } else { "s" })
 }
 
 fn relative(name: &str, number: i64) -> String {
