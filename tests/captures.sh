@@ -3,7 +3,7 @@
 #
 #   tests/captures.sh           builds the command, installs tshark if it is missing (Debian, as root), and runs it all
 #
-# It prints a line for each capture; the exit status is 0 if all are in order.
+# NETSTACK=PATH takes a command that is built already. It prints a line for each capture; the exit status is 0 if all are in order.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -14,12 +14,7 @@ if ! command -v tshark >/dev/null; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends tshark >/dev/null \
         || fail "cannot install tshark: as root run apt-get update, or install it in another way"
 fi
-netstack=${NETSTACK:-}
-if [ -z "$netstack" ]; then
-    (cd "$root" && cargo build --release --locked -p netstack-cli)
-    target=$(cd "$root" && cargo metadata --format-version 1 --no-deps --locked | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
-    netstack=$target/release/netstack
-fi
+. "$root/tests/netstack-command.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -31,7 +31,25 @@ Exit status:
 const UNITS: &str = "\
 Units are those of tc(8): rates in bit, kbit, mbit, gbit (bits per second; bps, kbps, mbps are
 bytes per second), sizes in b, kb, mb, gb (powers of 1024), times in s, ms, us (a bare number is
-microseconds), shares in per cent.";
+microseconds), shares in per cent.
+
+Examples:
+  netstack sim --rate 20mbit --delay 25ms --loss 1% --cc cubic --bytes 10MB --seed 7 --plot out/
+  netstack sim --rate 10mbit --delay 20ms --queue 100kb --bytes 6mb --plot out
+  netstack sim --flows 3 --burst 4 --loss 2% --cc bbr --bytes 4mb
+
+Exit status:
+  0  all of it arrived
+  1  not all of it arrived within --limit, or a file cannot be written
+  2  the command line is wrong";
+
+const DRAW: &str = "\
+Examples:
+  tcpdump -i any -w capture.pcap tcp
+  netstack ladder capture.pcap -o ladder.svg
+  netstack plot time-sequence capture.pcap --connection 2 -o sequence.png --theme dark
+
+Exit status: that of netstack(1); 1 if the file cannot be read, or has no such connection.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -63,19 +81,20 @@ pub(crate) enum Command {
     ///
     /// FILE is a capture of anyone's (pcapng or pcap), or a trace of `netstack sim`
     /// (.jsonl), which knows states, timers and losses as well.
-    #[command(verbatim_doc_comment)]
+    #[command(verbatim_doc_comment, after_help = DRAW)]
     Ladder(Ladder),
     /// Draw the other pictures of a connection of a trace or a capture
     ///
     /// Of a capture the states are inferred from the segments; congestion windows and
     /// queues are in traces alone.
-    #[command(verbatim_doc_comment)]
+    #[command(verbatim_doc_comment, after_help = DRAW)]
     Plot(Plot),
     /// Show the connections of a running stack, in the manner of `ss -tin`
     ///
     /// The program that runs the stack has to offer its control socket, which none does
     /// by itself: tokio_netstack::control::serve (feature `control`), or --control of the
     /// echo example. Windows of congestion are in segments, times in milliseconds.
+    /// Fails with status 1 if nobody answers there.
     #[cfg(unix)]
     #[command(verbatim_doc_comment)]
     Ss(Ss),
@@ -101,10 +120,10 @@ pub(crate) struct Sim {
     #[arg(long, default_value = "20mbit", value_parser = rate_or_none, help_heading = "The link")]
     pub(crate) rate: Rate,
     /// Propagation delay, one way
-    #[arg(long, default_value = "25ms", value_parser = units::time, help_heading = "The link")]
+    #[arg(long, value_name = "TIME", default_value = "25ms", value_parser = units::time, help_heading = "The link")]
     pub(crate) delay: Duration,
     /// Random delay beside it, for data; how much is what --distribution makes of it
-    #[arg(long, default_value = "0", value_parser = units::time, help_heading = "The link")]
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = units::time, help_heading = "The link")]
     pub(crate) jitter: Duration,
     /// How the jitter is spread
     #[arg(long, value_enum, default_value_t = Distribution::Uniform, help_heading = "The link")]
@@ -113,19 +132,19 @@ pub(crate) struct Sim {
     #[arg(long, help_heading = "The link")]
     pub(crate) jitter_reorders: bool,
     /// Share of data packets that are lost
-    #[arg(long, default_value = "0%", value_parser = units::percent, help_heading = "The link")]
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = units::percent, help_heading = "The link")]
     pub(crate) loss: f64,
     /// Lose them in runs of this many packets on average (Gilbert-Elliott)
     #[arg(long, default_value_t = 1.0, value_name = "PACKETS", value_parser = burst, help_heading = "The link")]
     pub(crate) burst: f64,
     /// Share of packets that are lost on the way back
-    #[arg(long, default_value = "0%", value_parser = units::percent, help_heading = "The link")]
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = units::percent, help_heading = "The link")]
     pub(crate) loss_back: f64,
     /// Share of data packets that arrive twice
-    #[arg(long, default_value = "0%", value_parser = units::percent, help_heading = "The link")]
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = units::percent, help_heading = "The link")]
     pub(crate) duplicate: f64,
     /// Share of data packets that are held back, so that others overtake them
-    #[arg(long, default_value = "0%", value_parser = units::percent, help_heading = "The link")]
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = units::percent, help_heading = "The link")]
     pub(crate) reorder: f64,
     /// What may wait in front of the link [default: one bandwidth-delay product]
     #[arg(long, value_name = "SIZE", value_parser = units::size, help_heading = "The link")]
@@ -144,7 +163,7 @@ pub(crate) struct Sim {
     #[arg(long, help_heading = "The connections")]
     pub(crate) pacing: bool,
     /// How much each connection transfers
-    #[arg(long, default_value = "1mb", value_parser = units::size, help_heading = "The connections")]
+    #[arg(long, value_name = "SIZE", default_value = "1mb", value_parser = units::size, help_heading = "The connections")]
     pub(crate) bytes: u64,
     /// How many there are; they start 10 ms after each other
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "The connections")]
@@ -157,7 +176,7 @@ pub(crate) struct Sim {
     #[arg(long, default_value_t = 1, help_heading = "The run")]
     pub(crate) seed: u64,
     /// Give up after this much virtual time
-    #[arg(long, default_value = "3600s", value_parser = units::time, help_heading = "The run")]
+    #[arg(long, value_name = "TIME", default_value = "3600s", value_parser = units::time, help_heading = "The run")]
     pub(crate) limit: Duration,
     /// Write trace, capture and pictures into this folder
     #[arg(long, value_name = "FOLDER", help_heading = "The run")]
