@@ -68,7 +68,7 @@ pub(super) fn draw(title: &str, span: (f64, f64), panels: &[Panel]) -> Picture {
         let ink = rgb(INK);
         // Long addresses make for a long title, which must not be cut.
         let fits = f64::from(WIDTH - 32) / (title.chars().count().max(1) as f64 * 0.64);
-        let head = font(fits.min(16.0) as u32).style(FontStyle::Bold).into_text_style(&root).color(&ink);
+        let head = font(fits.min(16.0)).style(FontStyle::Bold).into_text_style(&root).color(&ink);
         root.draw_text(title, &head, (16, 14)).map_err(failed)?;
         let mut y = HEAD;
         for (panel, height) in panels.iter().zip(heights) {
@@ -93,8 +93,9 @@ fn rgb(colour: Colour) -> RGBColor {
     RGBColor(part(1), part(3), part(5))
 }
 
-fn font(size: u32) -> FontDesc<'static> {
-    ("sans-serif", size).into_font()
+/// A font of this size in units of the picture; plotters counts in ones that are smaller.
+fn font(size: f64) -> FontDesc<'static> {
+    ("sans-serif", size * 1.24).into_font()
 }
 
 fn draw_panel(area: &Area<'_>, panel: &Panel, span: (f64, f64)) -> Drawn<()> {
@@ -127,8 +128,8 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, span: (f64, f64)) -> Drawn<()> {
         .bold_line_style(rgb(GRID))
         .light_line_style(TRANSPARENT)
         .axis_style(rgb(MUTED))
-        .label_style(label(12))
-        .axis_desc_style(label(13))
+        .label_style(label(12.0))
+        .axis_desc_style(label(13.0))
         .draw()
         .map_err(failed)?;
     let pixel = (end - start) / f64::from(width);
@@ -225,7 +226,7 @@ fn entries(panel: &Panel) -> Vec<(&str, Colour, Sign, (i32, i32))> {
     let (mut x, mut y) = (LEFT, 13);
     let mut entries = Vec::new();
     for (name, colour, sign) in strokes.chain(curves) {
-        let width = 28 + (name.chars().count() as f64 * 7.4) as i32 + 22;
+        let width = 28 + (name.chars().count() as f64 * 7.2) as i32 + 18;
         if x > LEFT && x + width > WIDTH as i32 {
             (x, y) = (LEFT, y + LINE as i32);
         }
@@ -250,11 +251,11 @@ fn legend(area: &Area<'_>, panel: &Panel) -> Drawn<()> {
             Sign::Area => {
                 area.draw(&Rectangle::new([(x, y - 6), (x + 22, y + 6)], rgb(colour).mix(AREA).filled()))
             }
-            Sign::Dot(radius) => area.draw(&Circle::new((x + 11, y), radius, rgb(colour).filled())),
+            Sign::Dot(radius) => area.draw(&Circle::new((x + 11, y), radius.max(2), rgb(colour).filled())),
             Sign::Stroke => area.draw(&PathElement::new(vec![(x + 11, y - 7), (x + 11, y + 7)], line)),
         }
         .map_err(failed)?;
-        let style = font(12).into_text_style(area).color(&ink).pos(Pos::new(HPos::Left, VPos::Center));
+        let style = font(12.0).into_text_style(area).color(&ink).pos(Pos::new(HPos::Left, VPos::Center));
         area.draw_text(name, &style, (x + 28, y)).map_err(failed)?;
     }
     Ok(())

@@ -46,8 +46,12 @@ fn texts(picture: &Picture) -> ((f64, f64), Vec<Label>) {
 
 fn label(attributes: &svg::node::Attributes, text: &str) -> Label {
     let of = |name: &str| attributes.get(name).map(|value| value.to_string());
-    let number =
-        |name: &str| of(name).map_or(0.0, |value| value.trim_end_matches("em").parse::<f64>().unwrap());
+    let number = |name: &str| of(name).map_or(0.0, |value| value.parse::<f64>().unwrap());
+    // In heights of a small letter, or in sizes of the font.
+    let lowered = of("dy").map_or(0.0, |dy| match dy.strip_suffix("ex") {
+        Some(heights) => 0.53 * heights.parse::<f64>().unwrap(),
+        None => dy.trim_end_matches("em").parse().unwrap(),
+    });
     // The escapes are a character each.
     let text = text.replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&");
     let (size, mono) = (number("font-size"), of("font-family").is_some_and(|family| family.contains("Mono")));
@@ -55,7 +59,7 @@ fn label(attributes: &svg::node::Attributes, text: &str) -> Label {
     // Digits and small letters of DejaVu Sans, the widest of the usual ones.
     let per_char = if mono || bold { 0.602 } else { 0.58 };
     let width = text.chars().count() as f64 * per_char * size;
-    let base = number("y") + number("dy") * size;
+    let base = number("y") + lowered * size;
     let x = match of("text-anchor").as_deref() {
         Some("middle") => number("x") - width / 2.0,
         Some("end") => number("x") - width,

@@ -39,9 +39,9 @@ pub fn time_sequence(flow: &Flow) -> Picture {
     let top = first.iter().chain(&again).chain(&lost).map(|stroke| stroke.2).fold(0.0, f64::max);
     // A window far beyond the data would press it flat.
     let room = 1.35 * top;
-    let mut edge_name = "right edge of the window";
+    let mut edge_name = "window's right edge";
     if edges.iter().any(|&(_, edge)| edge > room) {
-        edge_name = "right edge of the window (cut off at the top)";
+        edge_name = "window's right edge (cut off at the top)";
         for point in &mut edges {
             point.1 = point.1.min(room);
         }
