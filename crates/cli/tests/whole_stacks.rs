@@ -58,8 +58,8 @@ fn a_log_of_whole_stacks_is_drawn_with_states_timers_and_figures() -> Result<(),
         assert!(words.iter().any(|text| text.contains(word)), "{word} in {words:?}");
     }
     for (picture, word) in [
-        (time_sequence(&log, flow), "sent again"),
-        (windows(&log, flow), "ssthresh"),
+        (time_sequence(flow), "sent again"),
+        (windows(flow), "ssthresh"),
         (queue(&log), "router to server"),
         (state_diagram(flow, 1), "LAST-ACK"),
     ] {
