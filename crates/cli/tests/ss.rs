@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_netstack::{Stack, TcpListener, TcpStream, control, device};
@@ -52,9 +51,12 @@ async fn a_running_transfer_is_shown_with_figures_that_grow() {
     let local = stream.local_addr().expect("it is connected").to_string();
     let (accepted, _) = listener.accept().await.expect("it was connected");
     let (mut read, mut write) = (tokio::io::split(accepted).0, tokio::io::split(stream).1);
+    let (count, mut arrived) = tokio::sync::watch::channel(0);
     let reader = tokio::spawn(async move {
         let mut buffer = vec![0; 65_536];
-        while matches!(read.read(&mut buffer).await, Ok(1..)) {}
+        while let Ok(octets @ 1..) = read.read(&mut buffer).await {
+            count.send_modify(|count| *count += octets);
+        }
     });
     let writer = tokio::spawn(async move {
         let piece = vec![b'x'; 65_536];
@@ -62,7 +64,8 @@ async fn a_running_transfer_is_shown_with_figures_that_grow() {
     });
     let mut acked = Vec::new();
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let next = *arrived.borrow() + (1 << 20);
+        arrived.wait_for(|&count| count >= next).await.expect("the transfer goes on");
         let text = shown(&path, &[]).await;
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("State") && lines[0].contains("Recv-Q"), "{text}");
