@@ -7,7 +7,8 @@ use netstack_tcp::{Connection, Instant};
 
 use super::{NodeId, Way};
 
-/// Sees what befalls each packet at each link, and each connection of each host. Called while the network is at work: it must not call the network.
+/// Sees what befalls each packet at each link, and each connection of each host. Called while the network is at work: it must
+/// not call the network.
 ///
 /// An `Arc<Mutex<_>>` of an observer is one as well, so that what it has seen can be looked at from outside.
 pub trait Observer: Send {
