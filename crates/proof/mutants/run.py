@@ -1,6 +1,6 @@
 """Runs the tests against every mutant of the build and appends the verdicts to `verdicts.jsonl`; goes on where it stopped.
 
-    run.py [--jobs N] [--only PACKAGE] [--again]
+    run.py [--jobs N] [--only PACKAGE] [--in PATH ...] [--again]
 
 `--again` runs those once more that survived, after tests were added and `build.py` made the build anew. A mutant is tried against the tests that reach its place, the quick ones first, until one fails.
 """
@@ -114,6 +114,7 @@ def main():
     args.add_argument("--jobs", type=int, default=2)
     args.add_argument("--again", action="store_true")
     args.add_argument("--only", choices=PACKAGES, help="the mutants of one crate")
+    args.add_argument("--in", nargs="+", dest="paths", default=[""], help="those in files whose paths begin so: crates/tcp/src/send")
     args = args.parse_args()
     built = json.loads((WORK / "built.json").read_text())
     path = WORK / "verdicts.jsonl"
@@ -121,6 +122,7 @@ def main():
     if path.exists():
         known = {v["key"]: v["verdict"] for v in map(json.loads, path.open())}
     todo = [m for m in built["mutants"] if m["status"] == "viable" and args.only in (None, m["package"])]
+    todo = [m for m in todo if m["file"].startswith(tuple(args.paths))]
     todo = [m for m in todo if known.get(m["key"]) in (("survived",) if args.again else (None,))]
     # Shuffled, so that any part of the run is a sample.
     random.Random(1).shuffle(todo)
