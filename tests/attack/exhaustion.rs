@@ -312,6 +312,37 @@ fn peers_that_never_close() {
     });
 }
 
+/// Peers that take an octet a minute of what a dropped stream left for them, and so make progress: while there is room they are
+/// served; when the budget runs short they have had five minutes.
+#[test]
+fn slow_takers_of_what_is_left() {
+    async fn take_an_octet_a_minute(scene: &mut Scene, minutes: u32) {
+        for _ in 0..minutes {
+            answer(scene, MINUTE, true, |_, _| {}).await;
+            for foe in 0..scene.foes.len() {
+                scene.say(foe, ACK, b"");
+            }
+        }
+    }
+    for (count, pressed) in [(2, false), (250, true)] {
+        attack(count, async |scene| {
+            write_to_closed_windows(scene).await;
+            scene.settle().await;
+            assert_eq!(scene.stack.counters().budget_pressure > 0, pressed, "{}", scene.stack.buffered());
+            scene.foes.iter_mut().for_each(|foe| foe.stream = None);
+            take_an_octet_a_minute(scene, 4).await;
+            let held = (scene.stack.connection_count(), scene.stack.counters().budget_orphans);
+            assert_eq!(held, (usize::from(count), 0), "within five minutes all are served");
+            take_an_octet_a_minute(scene, 8).await;
+            let reset = scene.stack.counters().budget_orphans as usize;
+            assert_eq!(scene.stack.connection_count() + reset, usize::from(count));
+            assert_eq!(reset > 0, pressed);
+            assert!(scene.stack.buffered() <= BUDGET / 2, "{} bytes are still held", scene.stack.buffered());
+            assert!(scene.stack.connection_count() > 0, "with room again those that are left are served on");
+        });
+    }
+}
+
 /// Large frames, as a device with offload delivers them, in order and out of order, with nobody reading.
 #[test]
 fn large_frames_never_read() {

@@ -158,6 +158,11 @@ impl Budget {
         self.used() >= self.limit.max(1)
     }
 
+    /// Whether what both directions share was used up, and half of the budget has not become free since.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.pressed.load(Relaxed)
+    }
+
     /// Whether even what was promised room is not taken any more.
     pub(crate) fn is_overrun(&self) -> bool {
         self.used() >= self.limit.saturating_mul(2).max(1)

@@ -12,6 +12,7 @@ mod transmit;
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -58,8 +59,8 @@ pub(crate) struct Actor {
     promise: Promise,
     /// When a connection with a bounded linger is given up; boxed, for most have none.
     linger_until: Option<Box<Instant>>,
-    /// The socket is gone: nobody reads or writes.
-    orphaned: bool,
+    /// When the socket went, in seconds since the stack began, and one: since then nobody reads or writes.
+    orphaned: Option<NonZeroU32>,
     /// The state of the known paths when this connection looked last; 0 before it has.
     path_epoch: u32,
     /// Everything is published and the table entry is gone.
@@ -68,6 +69,15 @@ pub(crate) struct Actor {
 
 #[cfg(not(netstack_loom))]
 const _: () = assert!(size_of::<Actor>() <= 920, "an idle connection costs at most 2 KiB in all");
+
+/// Seconds for which a connection without a socket may deliver what is left, however little of the budget there is.
+const ORPHAN_GRACE: u32 = 300;
+
+/// Seconds since the stack began, and one.
+fn seconds(now: Instant) -> NonZeroU32 {
+    let seconds = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+    NonZeroU32::MIN.saturating_add(seconds)
+}
 
 /// Whether a turn came to its end.
 enum Rest {
@@ -103,7 +113,7 @@ impl Actor {
             published: 0,
             promise: Promise::None,
             linger_until: None,
-            orphaned: false,
+            orphaned: None,
             path_epoch: 0,
             ended: false,
         }
@@ -128,6 +138,7 @@ impl Actor {
             self.linger_until = None;
             self.connection.abort();
         }
+        self.give_up_orphan(now);
         let sent = self.exchange(cx, now);
         self.shared.set_waits_for_device(false);
         self.publish();
@@ -167,6 +178,21 @@ impl Actor {
         }
     }
 
+    /// A peer may take what a dropped stream left for it an octet at a time, on as many connections as it likes: when the budget
+    /// runs short, those that have had their time are reset.
+    fn give_up_orphan(&mut self, now: Instant) {
+        let over = self.orphaned.is_some_and(|since| seconds(now).get() - since.get() >= ORPHAN_GRACE);
+        if over && self.connection.send_queued() > 0 && self.shared.inner.budget.is_pressed() {
+            self.shared.inner.counters.budget_orphans.bump();
+            self.connection.abort();
+        }
+    }
+
+    /// The socket is gone.
+    fn orphan(&mut self, now: Instant) {
+        self.orphaned.get_or_insert_with(|| seconds(now));
+    }
+
     /// What others have found out about the path, if there is anything new (R8201-6).
     fn learn_path(&mut self, now: Instant) {
         let paths = &self.shared.inner.path_mtu;
@@ -190,11 +216,11 @@ impl Actor {
         let mut pieces = scratch::pieces();
         self.handle(&mut arrivals, &mut pieces);
         scratch::put_queue(arrivals);
-        if !pieces.is_empty() && !self.orphaned {
+        if !pieces.is_empty() && self.orphaned.is_none() {
             self.shared.recv.publish(&mut pieces);
         }
         scratch::put_pieces(pieces);
-        if self.connection.peer_closed() && !self.orphaned {
+        if self.connection.peer_closed() && self.orphaned.is_none() {
             self.shared.recv.finish();
         }
     }
@@ -265,10 +291,10 @@ impl Actor {
             && !self.early
             && self.listener.as_ref().is_some_and(|listener| listener.is_closed());
         if orders & order::ABORT != 0 || unlistened {
-            self.orphaned = true;
+            self.orphan(now);
             self.connection.abort();
         }
-        if orders & order::CLOSE != 0 && !self.orphaned {
+        if orders & order::CLOSE != 0 && self.orphaned.is_none() {
             self.close(now);
         }
         false
@@ -297,7 +323,7 @@ impl Actor {
 
     /// The socket was dropped: what it wrote goes out, what it has not read turns the close into a reset.
     fn close(&mut self, now: Instant) {
-        self.orphaned = true;
+        self.orphan(now);
         if self.listener.is_some() && !self.early {
             // The stack shuts down, and nobody will ever accept it: no reason to wait for the handshake.
             self.connection.abort();
@@ -323,7 +349,7 @@ impl Actor {
     /// Tells the connection how much the application has read.
     fn take_unread(&mut self) -> usize {
         let unread = self.shared.recv.unread();
-        if !self.orphaned {
+        if self.orphaned.is_none() {
             self.connection.set_unread(unread);
         }
         unread
@@ -378,7 +404,7 @@ impl Actor {
 
     /// Tells the receive lane when to wake us; true if the reader has come that far since it was at `unread`.
     fn reader_moved(&self, unread: usize) -> bool {
-        let level = if self.orphaned { None } else { self.connection.window_update_below() };
+        let level = if self.orphaned.is_some() { None } else { self.connection.window_update_below() };
         self.shared.recv.set_update_at(level).is_some_and(|now| now < unread)
     }
 
@@ -461,7 +487,7 @@ impl Actor {
             Some(listener) => listener.half_open_ended(),
             None => {}
         }
-        if self.orphaned {
+        if self.orphaned.is_some() {
             self.shared.recv.discard();
         }
         // Ignored by the lane if the stream's end was published before.

@@ -201,7 +201,7 @@ impl StackBuilder {
     /// | bytes held | what happens |
     /// |---|---|
     /// | from the start | a window begins with at most 64 KiB and grows as data is read; for each connection, what waits to be read, and what was written and is not acknowledged, has a quarter of what is left of three quarters of the budget, and less of it the less is left; past it `try_write` gives `WouldBlock` |
-    /// | 3/4 | an eighth of the budget is kept for received data, another for written data: then windows stop opening, and writers wait |
+    /// | 3/4 | an eighth of the budget is kept for received data, another for written data: then windows stop opening, and writers wait; a connection whose stream was dropped five minutes ago, and whose peer has not taken all of it yet, is reset |
     /// | 15/16 | what came out of order is given up, to be sent again by the peer |
     /// | all | new connections are refused: their SYN is dropped |
     /// | twice the budget | data below an edge announced earlier is dropped unacknowledged, to be sent again by the peer |

@@ -137,6 +137,9 @@ counters! {
     budget_pressure,
     /// Connections that gave up what had come out of order because the stack's buffers had nearly used up their budget.
     budget_out_of_order,
+    /// Connections reset because the stack's buffers were three quarters full, and their peer had not taken within five minutes
+    /// what a dropped stream had left for it.
+    budget_orphans,
     /// Times that the stack's buffers had used up their budget, so that new connections were refused (`drop_budget_syn`).
     budget_exhausted,
     /// Packets or segments that end within a header.
