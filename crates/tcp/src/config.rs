@@ -193,7 +193,8 @@ impl TcpConfig {
     }
 
     /// The least retransmission timeout. Default 200 ms: a deliberate deviation from the one second of RFC 6298 2.4,
-    /// as the common kernels make it: a second stalls every short path, and 200 ms lie above their delayed ACKs.
+    /// as the common kernels make it: a second stalls every short path, and 200 ms lie above their delayed ACKs. Of a least
+    /// timeout above the [largest](Self::max_rto) the largest counts.
     pub fn min_rto(&mut self, rto: Duration) -> &mut Self {
         self.min_rto = rto;
         self

@@ -1,5 +1,8 @@
 //! Round-trip time and the retransmission timeout (RFC 6298).
 
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 
 use crate::config::TcpConfig;
@@ -54,7 +57,7 @@ impl RttEstimator {
         self.backoff = 0;
         // G, the clock's granularity, is a nanosecond.
         let rto = self.srtt + (4 * self.rttvar).max(1);
-        self.rto = rto.clamp(nanos(config.min_rto), nanos(config.max_rto));
+        self.rto = rto.max(nanos(config.min_rto)).min(nanos(config.max_rto));
     }
 
     /// The timeout with its back-off.
