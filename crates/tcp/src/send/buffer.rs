@@ -1,5 +1,8 @@
 //! The send buffer: what the application wrote and the peer has not acknowledged.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
@@ -9,7 +12,7 @@ use crate::segment::MAX_SLICES;
 /// One written piece and its place in the stream.
 #[derive(Debug)]
 struct Chunk {
-    /// Stream offset of the first octet.
+    /// Offset of the first octet.
     start: u64,
     data: Bytes,
 }
@@ -18,7 +21,7 @@ struct Chunk {
 #[derive(Debug, Default)]
 pub(crate) struct SendBuffer {
     chunks: VecDeque<Chunk>,
-    /// Stream offset of the oldest octet held.
+    /// Offset of the oldest octet held, in all that was written since the buffer was cleared.
     start: u64,
     len: u32,
     /// Octets of the oldest piece that are acknowledged, but stay in memory with the rest of it.
@@ -62,7 +65,7 @@ impl SendBuffer {
             self.chunks.pop_front();
             self.spent = 0;
         }
-        if self.chunks.is_empty() && self.chunks.capacity() > 0 {
+        if self.chunks.is_empty() {
             // An idle connection holds no storage.
             self.chunks = VecDeque::new();
         }
@@ -95,6 +98,6 @@ impl SendBuffer {
 
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
-        *self = Self { start: self.start + u64::from(self.len), ..Self::default() };
+        *self = Self::default();
     }
 }

@@ -80,23 +80,6 @@ proptest! {
 }
 
 #[test]
-fn an_empty_buffer_holds_no_storage_and_keeps_its_place() {
-    let mut buffer = SendBuffer::default();
-    buffer.push(Bytes::new());
-    assert_eq!(buffer.len(), 0);
-    for _ in 0..200 {
-        buffer.push(Bytes::from_static(b"octets"));
-    }
-    buffer.release(1_200);
-    assert_eq!(buffer.len(), 0);
-    assert!(format!("{buffer:?}").contains("chunks: []"));
-    buffer.push(Bytes::from_static(b"more"));
-    let mut out = Vec::new();
-    assert_eq!(buffer.slices(1, 2, &mut out), 2);
-    assert_eq!(out.concat(), b"or");
-}
-
-#[test]
 fn copies_that_left_before_the_last_reduction_are_no_new_signal() {
     // req: R8985-20
     let at = |millis| Instant::ZERO + Duration::from_millis(millis);
