@@ -71,8 +71,8 @@ impl Scoreboard {
             // Ties are broken by sequence (R8985-10).
             let older = match run.sent_at.cmp(&newest_at) {
                 Ordering::Less => run.all(),
-                Ordering::Equal if run.start < newest_end => run.within(run.start, newest_end - 1),
-                _ => return,
+                Ordering::Equal => run.below(newest_end),
+                Ordering::Greater => return,
             };
             let waiting = older & !run.sacked & !run.lost & !run.resent;
             if waiting != 0 {
@@ -143,7 +143,7 @@ impl Scoreboard {
         None
     }
 
-    /// The segments `bits` of the run at `at`, neither SACKed nor lost, are lost. Says how many octets.
+    /// The segments `bits` of the run at `at`, neither SACKed nor lost nor sent again, are lost. Says how many octets.
     fn lose(&mut self, at: usize, bits: u64, told: &mut impl FnMut(&SentState, u32)) -> u32 {
         let una = self.una;
         let run = &mut self.runs[at];
@@ -154,7 +154,7 @@ impl Scoreboard {
         let repairs = self.repairs.get_or_insert_with(|| Box::new(Repairs::new(una)));
         run.lost |= bits;
         repairs.lost += octets;
-        repairs.add_hole(run.end, run.octets(bits & !run.resent));
+        repairs.add_hole(run.end, octets);
         told(&run.sent, octets);
         octets
     }
@@ -247,7 +247,7 @@ impl Scoreboard {
     /// The first run in which something waits to be sent again, and what. O(log n), amortised.
     fn first_hole(&mut self) -> Option<(usize, u64)> {
         loop {
-            let end = *self.repairs.as_ref().filter(|known| known.held > 0)?.holes.first()?;
+            let end = *self.repairs.as_ref()?.holes.first()?;
             let at = self.find(end - 1);
             let run = self.runs.get(at).filter(|run| run.end == end);
             let bits = run.map_or(0, |run| run.lost & !run.resent);

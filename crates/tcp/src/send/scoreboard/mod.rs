@@ -92,9 +92,7 @@ impl Repairs {
             self.holes.clear();
         }
         self.held += octets;
-        if octets > 0 {
-            self.holes.insert(end);
-        }
+        self.holes.insert(end);
     }
 
     /// The books of what was lost or sent again of `bits` are closed.
@@ -368,8 +366,11 @@ impl Scoreboard {
                     news.add_resent(resend.sent_at, bounds.end);
                     told(resend.sent_at, &resend.sent, run.len(index));
                 }
-                // It was SACKed once, and the peer dropped it.
-                None => told(run.sent_at, &run.sent, run.len(index)),
+                // It was SACKed once, and the peer dropped it; or it was cut anew.
+                None => {
+                    news.add_unknown();
+                    told(run.sent_at, &run.sent, run.len(index));
+                }
             }
         }
     }

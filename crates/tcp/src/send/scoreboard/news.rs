@@ -98,4 +98,9 @@ impl News {
             self.resent_at = self.resent_at.max(Some(sent_at));
         }
     }
+
+    /// A segment that was sent again; nothing is known of its copies any more.
+    pub(super) fn add_unknown(&mut self) {
+        self.resent = true;
+    }
 }

@@ -81,11 +81,6 @@ impl Run {
         (1 + behind as u32).min(self.count() - 1)
     }
 
-    /// The first segment that does not end at or below `end`.
-    fn index_of_end(&self, end: u64) -> u32 {
-        if end == self.end { self.count() } else { self.index(end) }
-    }
-
     /// Where segment `index` lies.
     pub(super) fn bounds(&self, index: u32) -> Range<u64> {
         let after = |index: u32| self.start + u64::from(self.head) + u64::from(index) * u64::from(self.mss);
@@ -148,7 +143,7 @@ impl Run {
         if bits & 1 != 0 {
             octets += self.len(0);
         }
-        if last > 0 && bits >> last & 1 != 0 {
+        if bits >> last & 1 != 0 {
             octets += self.len(last);
         }
         octets
@@ -166,19 +161,28 @@ impl Run {
         }
         // A FIN is not always reported with the text that it came with.
         let text_end = self.end - u64::from(self.fin);
-        let last =
-            if end >= text_end && text_end > self.start { self.count() } else { self.index_of_end(end) };
+        let last = if end >= text_end { self.count() } else { self.index(end) };
         if first >= last {
             return 0;
         }
         (u64::MAX >> (RUN_SEGMENTS - (last - first))) << first
     }
 
+    /// The segments that end below `at`.
+    pub(super) fn below(&self, at: u64) -> u64 {
+        if at > self.end {
+            self.all()
+        } else if at > self.start {
+            (1 << self.index(at - 1)) - 1
+        } else {
+            0
+        }
+    }
+
     /// Forgets what lies below `to`, which is inside the run.
     pub(super) fn drop_front(&mut self, to: u64) {
         let index = self.index(to);
-        let data_end = self.end - u64::from(self.fin);
-        let head = self.bounds(index).end.min(data_end).saturating_sub(to);
+        let head = self.text(index) - (to - self.bounds(index).start) as u32;
         for map in [&mut self.sacked, &mut self.lost, &mut self.resent, &mut self.ever] {
             *map >>= index;
         }

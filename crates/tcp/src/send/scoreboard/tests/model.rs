@@ -1,27 +1,23 @@
-//! The scoreboard against a model that keeps a record for each segment, and by tables.
+//! The scoreboard against a model that keeps a record for each segment.
 
 use core::time::Duration;
 
 use netstack_wire::SeqNum;
 use proptest::prelude::*;
 
-use super::loss::Rule;
-use super::run::ones;
-use super::{Echo, News, Scoreboard};
+use super::super::loss::Rule;
+use super::super::run::ones;
+use super::{M, News, Scoreboard, at};
 use crate::send::rate::DeliveryRate;
 use crate::time::Instant;
-
-const M: u32 = 100;
-
-fn at(micros: u64) -> Instant {
-    Instant::from_nanos(micros * 1_000)
-}
 
 /// A segment as the model sees it.
 #[derive(Debug, Clone)]
 struct Piece {
     start: u64,
     end: u64,
+    /// The last octet is a FIN.
+    fin: bool,
     /// When each copy left.
     sent: Vec<Instant>,
     /// How far text had been sent when the last copy left.
@@ -29,6 +25,22 @@ struct Piece {
     sacked: bool,
     lost: bool,
     resent: bool,
+}
+
+impl Piece {
+    fn text_end(&self) -> u64 {
+        self.end - u64::from(self.fin)
+    }
+
+    fn text(&self) -> u32 {
+        (self.text_end() - self.start) as u32
+    }
+
+    /// A report of the text alone stands for the FIN that came with it.
+    fn is_within(&self, left: u64, right: u64) -> bool {
+        let end = if self.text() > 0 { self.text_end() } else { self.end };
+        left <= self.start && end <= right
+    }
 }
 
 /// What a scoreboard says, in the simplest way that can be thought of.
@@ -67,7 +79,7 @@ impl Model {
     fn sack(&mut self, left: u64, right: u64) -> u32 {
         let mut delivered = 0;
         for piece in &mut self.pieces {
-            if left <= piece.start && piece.end <= right && !piece.sacked {
+            if piece.is_within(left, right) && !piece.sacked {
                 (piece.sacked, piece.lost, piece.resent) = (true, false, false);
                 delivered += (piece.end - piece.start) as u32;
             }
@@ -97,6 +109,8 @@ impl Model {
 #[derive(Debug, Clone)]
 enum Op {
     Send(u32),
+    /// The last text, and a FIN behind it.
+    Finish(u32),
     Wait(u64),
     /// Parts of what is outstanding, in thousandths.
     Ack(u32),
@@ -113,6 +127,7 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => (1..2_000_u32, any::<bool>()).prop_map(|(len, whole)| Op::Send(if whole { len / M * M + M } else { len })),
+        1 => (0..300_u32).prop_map(Op::Finish),
         3 => (0..50_u64).prop_map(Op::Wait),
         3 => (0..=1_000_u32).prop_map(Op::Ack),
         8 => (0..=1_000_u32, 0..=300_u32).prop_map(|(from, len)| Op::Sack(from, len)),
@@ -131,6 +146,8 @@ struct Run {
     rate: DeliveryRate,
     now: Instant,
     nxt: u64,
+    /// Nothing follows the FIN.
+    finished: bool,
     newest: (Instant, u64),
 }
 
@@ -143,17 +160,26 @@ impl Run {
         self.model.una + (self.nxt - self.model.una) * u64::from(thousandths) / 1_000
     }
 
-    fn send(&mut self, len: u32) {
-        let sent = self.rate.on_send(self.now, self.board.pipe(), len);
-        self.board.record(len, false, M, self.now, sent);
+    fn send(&mut self, len: u32, fin: bool) {
+        if self.finished {
+            return;
+        }
+        self.finished = fin;
+        let octets = len + u32::from(fin);
+        let sent = self.rate.on_send(self.now, self.board.pipe(), octets);
+        self.board.record(len, fin, M, self.now, sent);
         let mut start = self.nxt;
-        self.nxt += u64::from(len);
+        let text_end = start + u64::from(len);
+        self.nxt += u64::from(octets);
         while start < self.nxt {
-            let end = (start + u64::from(M)).min(self.nxt);
+            let text = (start + u64::from(M)).min(text_end);
+            let fin = fin && text == text_end;
+            let end = text + u64::from(fin);
             let sent = vec![self.now];
             self.model.pieces.push(Piece {
                 start,
                 end,
+                fin,
                 sent,
                 nxt: 0,
                 sacked: false,
@@ -168,7 +194,7 @@ impl Run {
         let sent = self.rate.on_send(self.now, self.board.pipe(), (end - start) as u32);
         self.board.resend(Self::seq(start), Self::seq(end), self.now, sent);
         for piece in &mut self.model.pieces {
-            if start <= piece.start && piece.end <= end && !piece.sacked {
+            if piece.is_within(start, end) && !piece.sacked {
                 piece.resent = true;
                 piece.sent.push(self.now);
                 piece.nxt = self.nxt;
@@ -182,10 +208,14 @@ impl Run {
 
     fn step(&mut self, op: &Op) {
         let mut told = 0;
-        let mut tell = |_: Instant, _: &_, octets: u32| told += octets;
+        let mut tell = |_: Instant, _: &_, octets: u32| {
+            assert!(octets > 0, "nothing of it was delivered");
+            told += octets;
+        };
         let mut news = self.news();
         match *op {
-            Op::Send(len) => self.send(len),
+            Op::Send(len) => self.send(len, false),
+            Op::Finish(len) => self.send(len, true),
             Op::Wait(micros) => self.now += Duration::from_micros(micros),
             Op::Ack(part) => {
                 let una = self.place(part);
@@ -211,7 +241,8 @@ impl Run {
                     let start = self.board.position(hole.at);
                     let sacked = self.model.pieces.last().is_some_and(|last| last.sacked);
                     if !sacked {
-                        self.mark_resent(start, start + u64::from(hole.len));
+                        assert_eq!(hole.fin, self.finished);
+                        self.mark_resent(start, start + u64::from(hole.len) + u64::from(hole.fin));
                     }
                 }
             }
@@ -229,18 +260,22 @@ impl Run {
         }
     }
 
-    /// Holes are told in order, each wholly lost, and none larger than asked for but a single segment.
+    /// Holes are told in order, each wholly lost, and none larger than asked for but a single segment. Cut again, they give
+    /// the segments that they were.
     fn resend(&mut self, most: u32) {
         let hole = self.board.next_hole(most);
         let first = self.model.pieces.iter().find(|piece| piece.lost && !piece.resent);
         assert_eq!(hole.map(|hole| self.board.position(hole.at)), first.map(|piece| piece.start));
         let Some(hole) = hole else { return };
-        let (start, single) = first.map(|piece| (piece.start, piece.end - piece.start)).unwrap();
-        let end = start + u64::from(hole.len);
-        assert!(hole.len <= most || u64::from(hole.len) == single, "{hole:?}, at most {most}");
+        let (start, single) = first.map(|piece| (piece.start, piece.end)).unwrap();
+        let end = start + u64::from(hole.len) + u64::from(hole.fin);
+        assert!(end - start <= u64::from(most) || end == single, "{hole:?}, at most {most}");
         let inside = |piece: &&Piece| piece.start >= start && piece.start < end;
         assert!(self.model.pieces.iter().filter(inside).all(|piece| piece.lost && !piece.resent));
-        assert_eq!(self.model.pieces.iter().rfind(inside).map(|piece| piece.end), Some(end));
+        let last = self.model.pieces.iter().rfind(inside).unwrap();
+        assert_eq!((last.end, last.fin), (end, hole.fin));
+        let mut before = self.model.pieces.iter().filter(inside).filter(|piece| piece.end < end);
+        assert!(before.all(|piece| piece.text() == hole.mss), "{hole:?} shifts what lies behind");
         self.mark_resent(start, end);
     }
 
@@ -259,7 +294,7 @@ impl Run {
 
     /// The board says where it cuts; each piece is what the segment was of which it is a part, but for copies that are as wide.
     fn recut(&mut self, mss: u32, lose: bool) {
-        let wide = |piece: &Piece| !piece.sacked && piece.end - piece.start > u64::from(mss);
+        let wide = |piece: &Piece| !piece.sacked && piece.text() > mss;
         let expected = self.model.sum(wide);
         assert_eq!(self.board.recut(mss, lose), expected);
         let old = std::mem::take(&mut self.model.pieces);
@@ -267,9 +302,10 @@ impl Run {
             self.board.runs.iter().flat_map(|run| ones(run.all()).map(|index| run.bounds(index))).collect();
         for bounds in bounds {
             let of = old.iter().find(|piece| piece.end > bounds.start).expect("nothing new is in flight");
-            let mut piece = Piece { start: bounds.start, end: bounds.end, ..of.clone() };
+            let fin = self.finished && bounds.end == self.nxt;
+            let mut piece = Piece { start: bounds.start, end: bounds.end, fin, ..of.clone() };
             if wide(of) {
-                assert!(piece.end - piece.start <= u64::from(mss), "{piece:?} is wider than {mss}");
+                assert!(piece.text() <= mss, "{piece:?} is wider than {mss}");
                 piece.lost |= lose;
                 piece.resent = false;
                 piece.sent.truncate(1);
@@ -293,6 +329,18 @@ impl Run {
             (self.model.sum(|piece| piece.resent), self.board.resent())
         );
         assert_eq!(self.board.sacked_segments(), segments);
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for piece in self.model.pieces.iter().filter(|piece| piece.sacked) {
+            match ranges.last_mut() {
+                Some((_, end)) if *end == piece.start => *end = piece.end,
+                _ => ranges.push((piece.start, piece.end)),
+            }
+        }
+        let known = self.board.repairs.as_ref().map(|repairs| &repairs.ranges);
+        assert!(
+            known.into_iter().flatten().map(|(start, end)| (*start, *end)).eq(ranges.iter().copied()),
+            "{known:?}, not {ranges:?}"
+        );
         if self.model.pieces.is_empty() {
             assert!(
                 self.board.records() == 0 && self.board.repairs.is_none(),
@@ -316,6 +364,7 @@ proptest! {
             rate: DeliveryRate::default(),
             now: at(1_000),
             nxt: una,
+            finished: false,
             newest: (Instant::ZERO, 0),
         };
         for op in &ops {
@@ -324,118 +373,5 @@ proptest! {
         }
         run.step(&Op::Ack(1_000));
         run.check();
-    }
-}
-
-/// A hundred segments in two runs, sent a millisecond apart.
-fn two_runs() -> (Scoreboard, DeliveryRate) {
-    let mut rate = DeliveryRate::default();
-    let mut board = Scoreboard::new(SeqNum(0));
-    for run in 0..2 {
-        let sent = rate.on_send(at(run * 1_000), board.pipe(), 50 * M);
-        board.record(50 * M, false, M, at(run * 1_000), sent);
-    }
-    (board, rate)
-}
-
-#[test]
-fn a_lying_peer_leaves_no_more_than_a_range_for_each_segment() {
-    // req: R2018-9
-    let (mut board, _) = two_runs();
-    let mut news = News::new(at(5_000), Duration::ZERO, None, board.fack());
-    for octet in (1..100 * M).step_by(2) {
-        board.sack(SeqNum(octet), SeqNum(octet + 1), &mut news, &mut |_, _, _| {});
-    }
-    assert_eq!((news.delivered, board.sacked()), (0, 0), "no segment is covered by any of them");
-    assert!(board.repairs.is_none());
-    for segment in (1..100).step_by(2) {
-        let left = segment * M - 7;
-        board.sack(SeqNum(left), SeqNum(left + M + 14), &mut news, &mut |_, _, _| {});
-    }
-    assert_eq!(board.repairs.as_ref().map(|repairs| repairs.ranges.len()), Some(50));
-    board.sack(SeqNum(M), SeqNum(100 * M), &mut news, &mut |_, _, _| {});
-    assert_eq!(board.repairs.as_ref().map(|repairs| repairs.ranges.len()), Some(1));
-    assert_eq!(board.pipe(), M);
-}
-
-#[test]
-fn ambiguous_deliveries_do_not_move_the_newest() {
-    // req: R8985-5, R6298-6
-    let offset = 77;
-    let echoing = |millis: u32| Some(Echo { ecr: millis.wrapping_add(offset), offset });
-    for (min_rtt, echo, counts) in [
-        (5, None, true),
-        // Faster than the path ever was: the ACK of the first copy.
-        (20, None, false),
-        // The echo is of the first copy, or of the second.
-        (5, echoing(0), false),
-        (5, echoing(30), true),
-    ] {
-        let (mut board, mut rate) = two_runs();
-        board.lose_head(true, &mut |_, _| {});
-        let sent = rate.on_send(at(30_000), board.pipe(), M);
-        board.resend(SeqNum(0), SeqNum(M), at(30_000), sent);
-        let mut news = News::new(at(40_000), Duration::from_millis(min_rtt), echo, board.fack());
-        board.ack(SeqNum(M), &mut news, &mut |_, _, _| {});
-        assert_eq!(news.newest.map(|(sent_at, _)| sent_at), counts.then(|| at(30_000)), "{min_rtt} {echo:?}");
-        let measured = counts && echo.is_some();
-        assert_eq!(news.measured().is_some(), measured, "a sample only where the echo tells: {echo:?}");
-    }
-}
-
-#[test]
-fn reordering_is_what_arrives_below_what_was_delivered_and_was_sent_once() {
-    // req: R8985-6
-    let (mut board, mut rate) = two_runs();
-    let sack = |board: &mut Scoreboard, left: u32, right: u32| {
-        let mut news = News::new(at(9_000), Duration::ZERO, None, board.fack());
-        board.sack(SeqNum(left * M), SeqNum(right * M), &mut news, &mut |_, _, _| {});
-        news.reordered
-    };
-    assert!(!sack(&mut board, 2, 4));
-    assert!(!sack(&mut board, 6, 8), "each above the last");
-    assert!(sack(&mut board, 5, 6));
-    let sent = rate.on_send(at(9_000), board.pipe(), M);
-    board.resend(SeqNum(4 * M), SeqNum(5 * M), at(9_000), sent);
-    assert!(!sack(&mut board, 4, 5), "a second copy comes late by nature");
-}
-
-#[test]
-fn the_wait_is_that_of_the_last_overtaken() {
-    // req: R8985-11
-    let (mut board, _) = two_runs();
-    let mut news = News::new(at(20_000), Duration::ZERO, None, board.fack());
-    board.sack(SeqNum(80 * M), SeqNum(81 * M), &mut news, &mut |_, _, _| {});
-    let rule = |now: u64| Rule {
-        now: at(now),
-        newest: news.newest.unwrap(),
-        patience: Duration::from_micros(25_000),
-    };
-    let found = board.detect(&rule(20_000), &mut |_, _| {});
-    // The first run left at 0, the second at 1 ms.
-    assert_eq!((found.octets, found.wait), (0, Some(Duration::from_micros(6_000))));
-    let found = board.detect(&rule(25_000), &mut |_, _| {});
-    assert_eq!((found.octets, found.wait), (50 * M, Some(Duration::from_micros(1_000))));
-    // Of the second what lies below the one that was delivered.
-    let found = board.detect(&rule(26_000), &mut |_, _| {});
-    assert_eq!((found.octets, found.wait), (30 * M, None));
-    assert_eq!(board.held(), 80 * M);
-}
-
-#[test]
-fn what_is_lost_is_cut_without_short_pieces_between_and_the_rest_keeps_its_bounds() {
-    // req: R1191-2, R4821-2
-    for (lose, expected) in [(true, vec![60, 60, 60, 60, 60]), (false, vec![60, 40, 60, 40, 60, 40])] {
-        let mut board = Scoreboard::new(SeqNum(0));
-        let sent = DeliveryRate::default().on_send(at(0), 0, 3 * M);
-        board.record(3 * M, false, M, at(0), sent);
-        assert_eq!(board.segment_at(SeqNum(M)).map(|segment| segment.len), Some(M));
-        assert_eq!(board.segment_at(SeqNum(M + 1)), None, "no segment begins there");
-        assert_eq!(board.recut(60, lose), 3 * M);
-        let lens: Vec<_> =
-            board.runs.iter().flat_map(|run| ones(run.all()).map(|index| run.len(index))).collect();
-        assert_eq!(lens, expected);
-        assert_eq!((board.held(), board.pipe()), if lose { (3 * M, 0) } else { (0, 3 * M) });
-        assert_eq!(board.recut(60, lose), 0, "all of it fits");
     }
 }
