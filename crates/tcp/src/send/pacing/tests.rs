@@ -60,6 +60,19 @@ fn a_late_timer_costs_no_rate_and_a_pause_earns_none() {
     let expected = rate * (now - at(0)).as_micros() as u64 / 1_000_000;
     assert!(sent.abs_diff(expected) <= expected / 100, "{sent} of {expected}");
 
+    // However small the pieces in which it leaves.
+    let mut pacer = Pacer::default();
+    let (start, mut now, mut sent) = (at(0), at(0), 0);
+    for _ in 0..1_000 {
+        while pacer.budget(now, rate, M) > 0 {
+            pacer.on_sent(now, M, rate);
+            sent += u64::from(M);
+        }
+        now = pacer.wait() + Duration::from_micros(900);
+    }
+    let expected = rate * (now - start).as_micros() as u64 / 1_000_000;
+    assert!(sent.abs_diff(expected) <= expected / 100, "{sent} of {expected} in single segments");
+
     // The application had nothing to send for a second.
     let mut pacer = Pacer::default();
     drain(&mut pacer, at(0), rate);

@@ -111,6 +111,42 @@ fn what_the_application_held_back_is_marked() {
 }
 
 #[test]
+fn the_application_held_it_back_until_something_behind_the_gap_is_delivered() {
+    // req: RBBR-2
+    for jump in [false, true] {
+        let mut sender = Sender::default();
+        sender.send(0);
+        sender.rate.set_app_limited(M);
+        sender.send(5_000);
+        // All that left before the gap, and with it, where ACKs were lost, what lies behind.
+        sender.ack(10_000, if jump { 2 } else { 1 });
+        sender.send(15_000);
+        assert_eq!(sender.sent[2].1.app_limited, !jump, "behind the gap");
+        sender.ack(25_000, if jump { 1 } else { 2 });
+        sender.send(26_000);
+        assert!(!sender.sent[3].1.app_limited);
+    }
+}
+
+#[test]
+fn the_rate_shown_is_the_last_of_the_path_or_more_if_the_application_shows_more() {
+    // req: RBBR-2
+    let mut sender = Sender::default();
+    let mut flight = |start: u64, millis: u64, limited: bool| {
+        if limited {
+            sender.rate.set_app_limited(0);
+        }
+        sender.send(start);
+        sender.ack(start + millis * 1_000, 1).unwrap();
+        sender.rate.rate()
+    };
+    assert_eq!(flight(0, 10, false), 100_000);
+    assert_eq!(flight(100_000, 20, true), 100_000, "less, for want of text");
+    assert_eq!(flight(200_000, 5, true), 200_000, "the path takes so much at least");
+    assert_eq!(flight(300_000, 20, false), 50_000, "the path has become slower");
+}
+
+#[test]
 fn a_pause_is_no_part_of_a_flight() {
     let mut sender = Sender::default();
     sender.send(0);

@@ -13,6 +13,7 @@ mod patterns;
 mod recovery;
 mod rtt;
 mod sack;
+mod small_segments;
 mod time_wait;
 mod timestamps;
 mod transfers;
