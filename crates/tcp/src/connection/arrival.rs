@@ -67,7 +67,8 @@ impl Connection {
         let seq = seg.header.seq;
         self.check_sequence(now, &mut seg)?;
         self.check_reset(now, &seg)?;
-        let acceptable = !seq.before(self.rcv.nxt) || seg.header.seq == self.rcv.nxt;
+        // Cut to the window; what was rescued for its ACK still begins below.
+        let acceptable = !seg.header.seq.before(self.rcv.nxt);
         self.check_ack(now, &seg, bare)?;
         if acceptable {
             self.update_ts_recent(now, seq, &seg);
@@ -169,9 +170,7 @@ impl Connection {
         }
         self.stats.rare().unacceptable += 1;
         if seq.before(nxt) {
-            if self.agreed.sack && !seg.payload.is_empty() {
-                self.rcv.report_duplicate(seq, seq + seg.payload.len() as u32);
-            }
+            self.rcv.report_duplicate(seq, seq + seg.payload.len() as u32);
             self.answer_unacceptable(now, seg);
             return self.rescue_ack(seg);
         }
@@ -222,9 +221,7 @@ impl Connection {
         }
         if seq.before(nxt) {
             let known = nxt.distance_from(seq).min(seg.payload.len() as u32);
-            if self.agreed.sack {
-                self.rcv.report_duplicate(seq, seq + known);
-            }
+            self.rcv.report_duplicate(seq, seq + known);
             seg.payload = seg.payload.slice(known as usize..);
             seg.skip(known);
             // The sender waits for an ACK that got lost.

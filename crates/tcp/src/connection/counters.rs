@@ -28,10 +28,6 @@ impl Counters {
         }
     }
 
-    pub(super) fn bytes_retransmitted(&self) -> u64 {
-        self.rare.as_ref().map_or(0, |rare| rare.bytes_retransmitted)
-    }
-
     /// All of them.
     pub(super) fn totals(&self) -> TcpStats {
         let Self { bytes_sent, bytes_acked, bytes_received, segments_sent, segments_received, rare } = self;

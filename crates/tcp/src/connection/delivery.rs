@@ -50,7 +50,7 @@ impl Connection {
         let prior = Prior { una: snd.una, pipe: snd.board.pipe(), sacked: snd.board.sacked() };
         let acked = if ack.after(snd.una) { ack.distance_from(snd.una) } else { 0 };
         let repeats = acked == 0 && ack == snd.una && bare && snd.flight_size() > 0;
-        let cwnd_limited = acked > 0 && is_cwnd_limited(snd, mss);
+        let cwnd_limited = is_cwnd_limited(snd, mss);
         let least = snd.rtt.min_rtt().unwrap_or_default();
         let mut news = News::new(now, least, echo, snd.board.fack());
         let settled = if acked > 0 { snd.board.settle_duplicates(acked, mss) } else { 0 };

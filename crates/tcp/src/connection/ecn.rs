@@ -34,8 +34,7 @@ impl Connection {
         }
         let (ack, mss) = (seg.header.ack, self.full_segment());
         let acked = if ack.after(self.snd.una) { ack.distance_from(self.snd.una) } else { 0 };
-        let delivers = acked > 0 || !seg.header.options.sack.is_empty();
-        if delivers && self.stats.bytes_sent > 0 && self.stats.bytes_retransmitted() == 0 {
+        if acked > 0 || !seg.header.options.sack.is_empty() {
             self.ecn.on_delivered();
         }
         let marks = self.ecn.marks_reported(seg, acked.div_ceil(mss));

@@ -75,7 +75,8 @@ impl Connection {
     /// Octets written and not yet sent.
     #[must_use]
     pub fn unsent(&self) -> usize {
-        self.snd.unsent() as usize
+        let sent = self.snd.flight_size().saturating_sub(self.syn_in_front());
+        self.snd.buffer.len().saturating_sub(sent) as usize
     }
 
     /// Payload octets of a full segment as it is sent now.
@@ -151,7 +152,7 @@ impl Connection {
             snd_wnd: self.snd.wnd,
             rcv_wnd: self.rcv.window(),
             in_flight: self.in_flight(),
-            unsent: self.snd.unsent(),
+            unsent: self.unsent() as u32,
             unread: self.rcv.buffered(),
             srtt: self.snd.rtt.srtt(),
             rttvar: self.snd.rtt.rttvar(),

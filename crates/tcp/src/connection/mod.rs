@@ -206,7 +206,7 @@ impl Connection {
     /// Marks all that was written so far as urgent: segments up to its end carry URG (MUST-30, MUST-62).
     pub fn mark_urgent(&mut self) {
         if self.snd.buffer.len() > 0 {
-            self.snd.urgent = Some(self.snd.data_end());
+            self.snd.urgent = Some(self.snd.data_end() + self.syn_in_front());
         }
     }
 
@@ -341,10 +341,8 @@ impl Connection {
     pub fn set_link_mtu(&mut self, mtu: u16) {
         self.path_mss = link_mss(&self.tuple, &self.config, mtu);
         self.fit_segments();
-        // What does not fit the new link leaves again in pieces that do.
-        if self.snd.board.recut(self.full_segment(), false) > 0 {
-            self.snd.path.abandon_probe();
-        }
+        // What does not fit the new link leaves again in pieces that do, if it is lost.
+        self.snd.board.recut(self.full_segment(), false);
     }
 
     /// Sets the differentiated services code point, 0 to 63 (MUST-48, SHLD-21).
@@ -424,6 +422,11 @@ impl Connection {
         if self.orphaned {
             self.timers.set(Timer::Lifetime, now + self.config.fin_wait2_timeout);
         }
+    }
+
+    /// What stands between SND.UNA and the first octet of text: our SYN, while it is unacknowledged.
+    fn syn_in_front(&self) -> u32 {
+        u32::from(matches!(self.state, State::SynSent | State::SynReceived) && self.snd.una == self.snd.iss)
     }
 
     /// Payload octets of a full segment with the options that every segment carries.

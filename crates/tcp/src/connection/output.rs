@@ -31,7 +31,6 @@ impl Connection {
             State::SynSent | State::SynReceived if self.syn_due => {
                 return Some(self.transmit_syn(now, payload));
             }
-            State::SynSent => return None,
             _ => {}
         }
         if self.sends_text()
@@ -77,8 +76,7 @@ impl Connection {
         } else {
             TcpFlags::SYN | self.ecn.syn_flags(self.config.ecn, self.syns_sent)
         };
-        let ack = if answers { self.rcv.nxt } else { SeqNum(0) };
-        let header = TcpHeader { window: window as u16, options, ack, ..self.header(self.snd.iss, flags) };
+        let header = TcpHeader { window: window as u16, options, ..self.header(self.snd.iss, flags) };
         self.transmit(header, len)
     }
 
@@ -160,22 +158,20 @@ impl Connection {
         if len == plan.len {
             return plan;
         }
-        match plan.kind {
-            Kind::Again(_) => {
-                // One segment has no more slices than when it left first.
-                let end = plan.at + self.snd.board.first_segment(plan.at);
-                plan.len = plan.len.min(end.distance_from(plan.at));
-                plan.kind = Kind::Again(end);
-                payload.clear();
-                len = self.snd.slices(plan.at, plan.len, payload);
-            }
-            _ if len > plan.mss => {
-                // SHLD-28: where the slices run out, whole segments leave.
-                len -= len % plan.mss;
-                payload.clear();
-                len = self.snd.slices(plan.at, len, payload);
-            }
-            _ => {}
+        debug_assert!(
+            !matches!(plan.kind, Kind::Again(_)),
+            "a transmission has no more slices than at first"
+        );
+        if let Kind::MtuProbe(_) = plan.kind {
+            // What is smaller than the size in question proves nothing: it leaves as ordinary text.
+            plan.kind = Kind::New;
+            plan.mss = self.snd.effective_mss(self.options_len());
+        }
+        if len > plan.mss {
+            // SHLD-28: where the slices run out, whole segments leave.
+            len -= len % plan.mss;
+            payload.clear();
+            len = self.snd.slices(plan.at, len, payload);
         }
         // The rest follows, and so does the FIN.
         Plan { len, fin: plan.fin && len == plan.len, ..plan }
@@ -200,9 +196,7 @@ impl Connection {
             header.urgent = up.distance_from(at).min(0xffff) as u16;
         }
         header.window = self.window_field();
-        if len > 0 {
-            self.rcv.ack.rides_on_text();
-        }
+        self.rcv.ack.rides_on_text();
         self.note_ack_sent();
         let gso_size = if len > mss { mss as u16 } else { 0 };
         self.stats.segments_sent += u64::from(len.div_ceil(mss).saturating_sub(1));

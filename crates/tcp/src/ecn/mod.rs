@@ -56,7 +56,7 @@ const SETUP: TcpFlags = TcpFlags::CWR.union(TcpFlags::ECE);
 #[derive(Debug)]
 pub(crate) struct EcnState {
     mode: EcnMode,
-    bits: u8,
+    bits: u16,
     /// What was IP-ECN on the peer's SYN or SYN-ACK.
     syn: Ecn,
     counters: Counters,
@@ -68,21 +68,23 @@ pub(crate) struct EcnState {
 
 impl EcnState {
     /// A SYN of ours has asked, or will.
-    const ASKS: u8 = 1;
+    const ASKS: u16 = 1;
     /// ECT may be set on what we send.
-    const SENDS: u8 = 2;
+    const SENDS: u16 = 2;
     /// CE was seen: ECE until CWR (R3168-5).
-    const ECHO: u8 = 4;
+    const ECHO: u16 = 4;
     /// The window shrank: CWR on the next new data (R3168-7).
-    const CWR_DUE: u8 = 8;
+    const CWR_DUE: u16 = 8;
     /// The window cannot shrink below one segment: a timer says when the next one leaves (R3168-8).
-    const HOLD: u8 = 16;
+    const HOLD: u16 = 16;
     /// Something marked ECT has arrived at the peer.
-    const PROVEN: u8 = 32;
+    const PROVEN: u16 = 32;
     /// The peer's count is yet to be seen for the first time.
-    const FIRST: u8 = 64;
+    const FIRST: u16 = 64;
     /// A SYN or SYN-ACK left without ECN flags, or one is to: no ECT for the rest of the connection (RFC 3168 6.1.1).
-    const PLAIN: u8 = 128;
+    const PLAIN: u16 = 128;
+    /// Text has left with ECT.
+    const TRIED: u16 = 256;
 
     pub(crate) fn new(policy: EcnPolicy, iss: SeqNum) -> Self {
         let asks = matches!(policy, EcnPolicy::On | EcnPolicy::Accurate);
@@ -96,11 +98,11 @@ impl EcnState {
         }
     }
 
-    fn has(&self, bit: u8) -> bool {
+    fn has(&self, bit: u16) -> bool {
         self.bits & bit != 0
     }
 
-    fn set(&mut self, bit: u8, on: bool) {
+    fn set(&mut self, bit: u16, on: bool) {
         if on {
             self.bits |= bit;
         } else {
@@ -280,6 +282,9 @@ impl EcnState {
         let cwr = self.has(Self::CWR_DUE);
         self.set(Self::CWR_DUE, false);
         let ecn = if self.is_sending() { Ecn::Ect0 } else { Ecn::NotEct };
+        if ecn == Ecn::Ect0 {
+            self.set(Self::TRIED, true);
+        }
         (ecn, if cwr { TcpFlags::CWR } else { TcpFlags::empty() })
     }
 
@@ -357,14 +362,15 @@ impl EcnState {
         held
     }
 
-    /// An ACK shows that data came through the first time it was sent.
+    /// An ACK shows that something came through. Once anything was sent again, that decides nothing any more.
     pub(crate) fn on_delivered(&mut self) {
-        self.set(Self::PROVEN, true);
+        self.set(Self::PROVEN, self.has(Self::TRIED));
     }
 
-    /// Data is sent again. If none that bore ECT ever arrived, the path may drop what does.
+    /// Data is sent again. If none that bore ECT ever arrived, the path may drop what does. What left on a SYN, or as a probe
+    /// of a closed window, bore none, and says nothing.
     pub(crate) fn on_resent(&mut self) {
-        if self.is_sending() && !self.has(Self::PROVEN) {
+        if self.is_sending() && self.has(Self::TRIED) && !self.has(Self::PROVEN) {
             tracing::debug!("nothing with ECT has arrived: sent without from now on");
             self.set(Self::SENDS, false);
         }

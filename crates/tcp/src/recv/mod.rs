@@ -380,7 +380,7 @@ impl RecvHalf {
 
     // ---- SACK ----
 
-    /// A range arrived again: the next ACK says so (R2883-1).
+    /// A range arrived again: the next ACK says so, where SACK is agreed on (R2883-1).
     pub(crate) fn report_duplicate(&mut self, left: SeqNum, right: SeqNum) {
         if self.dsack.is_none() && left != right {
             self.dsack = Some(SackBlock { left, right });

@@ -297,14 +297,6 @@ impl PathMtu {
         }
     }
 
-    /// The link takes less than before, and the probe in flight leaves again in pieces if it is lost: nothing can be told of
-    /// it any more.
-    pub(crate) fn abandon_probe(&mut self) {
-        if let Some(search) = &mut self.0 {
-            search.probe = None;
-        }
-    }
-
     /// Whether the probe arrived cannot be told; it counts as never sent.
     pub(crate) fn forget_probe(&mut self, now: Instant) {
         if let Some(search) = self.0.as_mut().filter(|search| search.probe.is_some()) {

@@ -3,6 +3,7 @@
 
 mod events;
 mod extensions;
+mod fingerprint;
 mod labels;
 mod reach;
 mod states;

@@ -88,3 +88,13 @@ fn a_second_abort_does_nothing() {
     script.expect_nothing();
     assert_eq!(script.drain_events(), []);
 }
+
+#[test]
+fn the_ack_field_of_a_reset_without_ack_is_empty() {
+    // req: S-ABORT-1
+    let mut script = reach(State::Established);
+    script.inject("P. 1:11(10) ack 1");
+    script.forget_sent();
+    script.abort();
+    assert_eq!(script.expect("R 1:1(0)").header.ack, netstack_wire::SeqNum(0));
+}

@@ -177,3 +177,15 @@ fn time_wait_starts_again_with_each_fin() {
     assert_eq!(script.connection.close_reason(), Some(CloseReason::Normal));
     script.expect_nothing();
 }
+
+#[test]
+fn an_ack_of_nothing_sent_is_counted() {
+    // req: S-ACK-6
+    let mut script = reach(State::Established);
+    for count in 1..=3 {
+        script.inject(". 1:1(0) ack 2");
+        assert_eq!(script.connection.info().stats.unacceptable, count);
+    }
+    script.inject(". 1:1(0) ack 1");
+    assert_eq!(script.connection.info().stats.unacceptable, 3);
+}

@@ -8,6 +8,8 @@ use crate::config::TcpConfig;
 use crate::event::Event;
 use crate::state::State;
 use crate::testing::{Fate, Pair, Script, Side};
+use crate::tests::events::segment;
+use crate::tests::reach::reach;
 
 #[test]
 fn an_active_open_sends_one_syn() {
@@ -154,4 +156,43 @@ fn both_segments_of_a_simultaneous_open_in_one_batch_open_it() {
     assert_eq!(script.state(), State::Established);
     script.expect(". 1:1(0) ack 1");
     script.expect_nothing();
+}
+
+#[test]
+fn a_listener_knows_beforehand_what_completes_a_handshake() {
+    // req: S-ACK-2
+    let completing = [". 1:1(0) ack 1", "P. 1:11(10) ack 1", "F. 1:1(0) ack 1", ". 500:510(10) ack 1"];
+    let others =
+        ["- 1:1(0) ack 1", "P 1:11(10) ack 1", "R. 1:1(0) ack 1", ". 1:1(0) ack 0", ". 1:1(0) ack 2"];
+    for state in State::ALL {
+        let script = reach(state);
+        let completes = |line: &str| script.connection.completes_handshake(&segment(line));
+        for line in completing {
+            assert_eq!(completes(line), state == State::SynReceived, "{line} in {state}");
+        }
+        for line in others {
+            assert!(!completes(line), "{line} in {state}");
+        }
+    }
+}
+
+#[test]
+fn what_was_written_before_the_open_waits_whole() {
+    // req: S-SEND-1
+    let mut script = Script::connect(&TcpConfig::new());
+    let waiting = |script: &Script, octets: usize| {
+        let connection = &script.connection;
+        assert_eq!((connection.unsent(), connection.send_queued()), (octets, octets));
+        assert_eq!(connection.info().unsent as usize, octets);
+    };
+    waiting(&script, 0);
+    script.write(1);
+    waiting(&script, 1);
+    script.write(99);
+    waiting(&script, 100);
+    // A simultaneous open.
+    script.inject("S 0:0(0) win 65535 <mss 1460>");
+    waiting(&script, 100);
+    script.inject(". 1:1(0) ack 1");
+    assert_eq!((script.connection.unsent(), script.connection.send_queued()), (0, 100));
 }

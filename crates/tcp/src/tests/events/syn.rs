@@ -65,3 +65,16 @@ fn a_new_syn_may_reopen_time_wait() {
     }
     assert_eq!(record.expires_at(), expires);
 }
+
+#[test]
+fn a_repeated_syn_is_answered_whatever_its_ack_field_holds() {
+    // Without the flag the field means nothing.
+    // req: S-SEQ-8
+    for ack in [0, 1, 77] {
+        let mut script = reach(State::SynReceived);
+        script.inject(&format!("S 0:0(0) ack {ack} <mss 1460>"));
+        script.expect("S. 0:0(0) ack 1");
+        script.expect_nothing();
+        assert_eq!(script.state(), State::SynReceived);
+    }
+}

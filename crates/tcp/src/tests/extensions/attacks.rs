@@ -304,3 +304,25 @@ fn a_few_new_octets_do_not_hold_the_frame_they_came_in() {
     assert_eq!(script.read(), 20_000 + 39 * 100);
     assert_eq!(frames.held(), 0);
 }
+
+#[test]
+fn a_repeated_fin_is_answered_in_time_wait_even_when_the_challenges_are_spent() {
+    // req: S-ACK-11, R5961-8
+    // The peer that repeats it has lost our ACK, and cannot end without.
+    let mut script = Script::established_plain(&config());
+    script.shutdown_write();
+    script.inject("F. 1:1(0) ack 2");
+    assert_eq!(script.state(), State::TimeWait);
+    script.forget_sent();
+    for _ in 0..100 {
+        script.inject("F. 1:1(0) ack 2");
+        script.expect(". 2:2(0) ack 2");
+    }
+    // What is empty is throttled.
+    let mut answers = 0;
+    for _ in 0..100 {
+        script.inject(". 1:1(0) ack 2");
+        answers += usize::from(script.next_sent().is_some());
+    }
+    assert!((1..=10).contains(&answers), "{answers}");
+}

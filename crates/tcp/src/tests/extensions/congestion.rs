@@ -402,3 +402,42 @@ fn an_ack_outside_recovery_never_lowers_the_window() {
         largest = cwnd(&script);
     }
 }
+
+#[test]
+fn in_avoidance_a_window_that_is_not_full_does_not_grow() {
+    // req: R5681-16
+    // An echo of a mark halves the window to exactly the threshold.
+    let mut script = Script::listen(&config(), "SEW 0:0(0) win 65535 <mss 1460>");
+    script.inject(". 1:1(0) ack 1 win 65535");
+    script.write(10 * M);
+    script.inject(&format!(".E 1:1(0) ack {} win 65535", at(10)));
+    assert_eq!((cwnd(&script), ssthresh(&script)), (5 * M, Some(5 * M)));
+    let mut next = at(10);
+    let mut rounds = |script: &mut Script, octets: u32, rounds: u32| {
+        for _ in 0..rounds {
+            script.write(octets);
+            script.advance_ms(20);
+            next += octets;
+            ack(script, next);
+        }
+    };
+    rounds(&mut script, 10, 500);
+    rounds(&mut script, 3 * M, 20);
+    assert_eq!(cwnd(&script), 5 * M);
+    rounds(&mut script, 5 * M, 2);
+    assert_eq!(cwnd(&script), 6 * M, "one that is full does");
+}
+
+#[test]
+fn a_window_filled_segment_by_segment_is_full() {
+    // req: R5681-16
+    let mut script = open();
+    for index in 0..10 {
+        script.write(M);
+        assert_eq!(text_sent(&mut script), full(index..index + 1));
+    }
+    for index in 1..=10 {
+        ack(&mut script, at(index));
+    }
+    assert_eq!(cwnd(&script), 20 * M);
+}

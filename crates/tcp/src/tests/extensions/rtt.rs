@@ -1,9 +1,12 @@
 //! The retransmission timer (RFC 6298).
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use super::{M, ack, at, config, connected_after, connecting, ms, text_sent, without_sack};
-use crate::testing::Script;
+use crate::connection::{Connection, Opening};
+use crate::testing::{Line, Script};
+use crate::time::Instant;
 
 #[test]
 fn an_unanswered_syn_is_repeated_after_one_second_and_then_with_doubled_waits() {
@@ -237,4 +240,18 @@ fn a_slow_path_with_a_write_every_tenth_of_its_round_trip_repeats_nothing() {
     }
     assert_eq!(script.connection.info().stats.bytes_retransmitted, 0);
     assert_eq!(script.connection.info().stats.timeouts, 0);
+}
+
+#[test]
+fn the_round_trip_of_the_handshake_begins_when_the_syn_leaves() {
+    // req: R6298-2
+    // The device was busy for a while.
+    let made = Instant::from_nanos(1_000_000_000);
+    let opening = Opening { tuple: Script::tuple(), iss: Script::ISS, ts_offset: 0, mtu: 1500 };
+    let mut connection = Connection::connect(made, opening, Arc::new(config()));
+    let left = made + ms(500);
+    connection.poll_transmit(left, &mut Vec::new(), usize::MAX).expect("a SYN");
+    let line: Line = "S. 0:0(0) ack 1 win 65535 <mss 1460>".parse().unwrap();
+    connection.handle_segment(left + ms(30), line.to_segment((50_000, 7), Script::IRS, Script::ISS));
+    assert_eq!(connection.info().srtt, Some(ms(30)));
 }

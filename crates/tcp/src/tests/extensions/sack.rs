@@ -264,3 +264,18 @@ fn two_ends_agree_whatever_each_of_them_permits() {
         assert_eq!(pair.connection(Side::B).info().sack, a && b);
     }
 }
+
+#[test]
+fn blocks_that_were_not_agreed_on_mean_nothing() {
+    // req: R2018-2
+    let mut script = Script::established_plain(&config());
+    script.write(5 * 1460);
+    script.forget_sent();
+    let before = script.connection.info();
+    for right in [2921, 4381, 7301] {
+        script.inject(&format!(". {right}:{}(1) ack 1 win 65535 <sack 1461:{right}>", right + 1));
+    }
+    let after = script.connection.info();
+    assert_eq!((after.in_flight, after.recovery), (before.in_flight, before.recovery));
+    assert_eq!(text_sent(&mut script), [], "nothing is taken to be lost");
+}

@@ -396,3 +396,16 @@ fn a_first_transmission_keeps_to_the_latest_window() {
     let end = text_sent(&mut script).iter().map(|(seq, len)| seq + len).max();
     assert!(end.is_some_and(|end| end <= 1 + (90 << 7)), "{end:?}");
 }
+
+#[test]
+fn a_segment_from_below_the_window_that_counts_for_its_ack_leaves_ts_recent_alone() {
+    // req: R7323-12, S-SEQ-5
+    let mut script = Script::established(&config());
+    script.inject("P. 1:11(10) ack 1 <ts 1002000 1000>");
+    script.write(10);
+    script.forget_sent();
+    script.inject(". 3:3(0) ack 11 <ts 900000000 1000>");
+    assert_eq!(script.connection.send_queued(), 0, "the ACK counts");
+    script.inject("P. 11:21(10) ack 11 <ts 1002500 1000>");
+    assert_eq!(script.octets_read(), 20, "the true peer is not old");
+}

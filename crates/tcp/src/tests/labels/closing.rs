@@ -192,3 +192,33 @@ fn a_newer_timestamp_reopens_the_pair_from_any_sequence_number() {
     assert!(matches!(judge(last), TimeWaitAction::Reply(_)), "equal, and below the old range");
     assert!(matches!(judge(last.wrapping_sub(1)), TimeWaitAction::Reply(_)));
 }
+
+#[test]
+fn a_close_gives_a_silent_peer_no_more_time() {
+    // req: MUST-20
+    let mut config = config();
+    config.user_timeout(Some(secs(30)));
+    let mut script = Script::established_plain(&config);
+    script.write(10);
+    script.advance(secs(20));
+    script.close();
+    script.advance(secs(10) - ms(1));
+    assert_eq!(script.state(), State::FinWait1);
+    script.advance(ms(1));
+    assert_eq!(script.connection.close_reason(), Some(CloseReason::TimedOut));
+}
+
+#[test]
+fn a_peer_that_has_acknowledged_the_fin_is_waited_for_as_long_as_configured() {
+    // req: S-CLOSE-1
+    let mut config = config();
+    config.user_timeout(Some(secs(10))).fin_wait2_timeout(secs(60));
+    let mut script = Script::established_plain(&config);
+    script.shutdown_write();
+    script.inject(". 1:1(0) ack 2 win 65535");
+    script.close();
+    script.advance(secs(60) - ms(1));
+    assert_eq!(script.state(), State::FinWait2, "nothing is outstanding that could time out");
+    script.advance(ms(1));
+    assert_eq!(script.connection.close_reason(), Some(CloseReason::Normal));
+}

@@ -162,15 +162,17 @@ fn r1_is_told_at_the_third_retransmission() {
     script.write(10);
     script.advance(secs(1));
     script.advance(secs(2));
-    assert_eq!(script.connection.info().retries, 2);
+    assert_eq!((script.connection.info().retries, script.connection.info().retry_warning), (2, false));
     assert_eq!(script.drain_events(), [], "not at the second");
     script.advance(secs(4));
     assert_eq!(script.drain_events(), [Event::RetryWarning]);
+    assert!(script.connection.info().retry_warning);
     script.advance(secs(100));
     assert_eq!(script.drain_events(), [], "once");
+    assert!(script.connection.info().retry_warning, "as long as the silence lasts");
     // Progress clears it, and the next silence is told anew.
     script.inject(". 1:1(0) ack 11");
-    assert_eq!(script.connection.info().retries, 0);
+    assert_eq!((script.connection.info().retries, script.connection.info().retry_warning), (0, false));
     script.write(10);
     script.advance(secs(250));
     assert_eq!(script.drain_events(), [Event::RetryWarning]);

@@ -125,3 +125,38 @@ fn urgent_data_stays_in_line() {
     plain.run_for(super::secs(1));
     assert!(plain.log.iter().all(|flight| flight.segment.header.urgent == 0));
 }
+
+#[test]
+fn urgent_octets_may_be_written_before_the_connection_is_open() {
+    // req: MUST-30, MUST-62, S-SEND-1
+    let write = |connection: &mut crate::Connection, from: u32, to: u32| {
+        connection.write(crate::testing::pattern(from, to)).unwrap();
+    };
+    let mut active = Script::connect(&config());
+    let mut passive = Script::listen(&config(), "S 0:0(0) win 65535 <mss 1460>");
+    for script in [&mut active, &mut passive] {
+        script.forget_sent();
+        script.command(|connection, _| {
+            write(connection, 1, 6);
+            connection.mark_urgent();
+            write(connection, 6, 9);
+        });
+    }
+    active.inject("S. 0:0(0) ack 1 win 65535 <mss 1460>");
+    passive.inject(". 1:1(0) ack 1 win 65535");
+    for script in [&mut active, &mut passive] {
+        script.expect("UP. 1:9(8) ack 1 urg 5");
+    }
+}
+
+#[test]
+fn with_nothing_written_there_is_nothing_urgent() {
+    // req: MUST-30
+    let mut script = Script::established_plain(&config());
+    for end in [4, 7] {
+        script.command(|connection, _| connection.mark_urgent());
+        script.write(3);
+        script.expect(&format!("P. {}:{end}(3) ack 1 urg 0", end - 3));
+        script.inject(&format!(". 1:1(0) ack {end}"));
+    }
+}

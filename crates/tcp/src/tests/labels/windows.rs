@@ -363,3 +363,32 @@ fn a_repeated_syn_ack_keeps_its_window() {
     script.advance_ms(1000);
     script.expect("S. 0:0(0) ack 1 win 65535");
 }
+
+#[test]
+fn a_limit_below_the_buffer_bounds_what_is_announced() {
+    // req: SHLD-14
+    let mut script = Script::established_plain(config().recv_buffer(20_000));
+    script.auto_read = false;
+    let edge = |script: &mut Script, line: &str| {
+        script.inject(line);
+        script.advance_ms(100);
+        let mut edge = 0;
+        while let Some((_, segment)) = script.next_sent() {
+            edge = segment.header.ack.distance_from(Script::IRS) + u32::from(segment.header.window);
+        }
+        edge
+    };
+    script.connection.set_recv_limit(6_000);
+    // The edge of before stays until all below it has come.
+    assert_eq!(edge(&mut script, "P. 1:10001(10000) ack 1"), 20_001);
+    assert_eq!(edge(&mut script, "P. 10001:20001(10000) ack 1"), 20_001);
+    assert_eq!(script.read(), 20_000);
+    assert_eq!(edge(&mut script, "P. 20001:20001(0) ack 1"), 26_001, "from here on 6,000 may wait");
+    // However little is allowed, two segments may.
+    script.connection.set_recv_limit(0);
+    script.inject("P. 20001:26001(6000) ack 1");
+    assert_eq!(script.read(), 6_000);
+    script.forget_sent();
+    let edge = edge(&mut script, "P. 26001:26002(1) ack 1");
+    assert!((26_001 + 2 * 1460..=26_002 + 2 * 1460).contains(&edge), "{edge}");
+}

@@ -243,3 +243,25 @@ proptest! {
         prop_assert_eq!(script.connection.send_queued(), 0);
     }
 }
+
+#[test]
+fn a_cookie_without_data_is_no_attempt() {
+    // req: R7413-5
+    let mut script = Script::connect_fast(&bare(), &offer(1460), 0);
+    script.expect(&format!("S 0:0(0) <mss 1460,wscale 7,sackOK,{COOKIE}>"));
+    assert_eq!(script.connection.fast_open(), FastOpen::Cookie);
+    script.inject("S. 0:0(0) ack 1 win 65535 <mss 1400>");
+    script.expect(". 1:1(0) ack 1");
+    assert_eq!(script.connection.poll_fast_open().unwrap().outcome, FastOpen::Cookie);
+}
+
+#[test]
+fn text_on_the_syn_is_counted_as_sent() {
+    // req: R7413-3
+    let mut script = tried();
+    assert_eq!(script.connection.info().stats.bytes_sent, 1000);
+    script.inject("S. 0:0(0) ack 401 win 65535 <mss 1400>");
+    script.expect("P. 401:1001(600) ack 1");
+    let stats = script.connection.info().stats;
+    assert_eq!((stats.bytes_sent, stats.bytes_acked, stats.bytes_retransmitted), (1600, 400, 600));
+}

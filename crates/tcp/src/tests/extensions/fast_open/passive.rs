@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::fast_open::{FastOpen, FastOpenAnswer};
 use crate::state::{CloseReason, State};
 use crate::testing::Script;
+use crate::timer::Timer;
 
 const SYN: &str = "S 0:1000(1000) win 20000 <mss 1400,wscale 0,sackOK>";
 
@@ -222,6 +223,12 @@ fn a_window_of_nothing_holds_the_answer_back_until_the_handshake_is_over() {
     script.expect_nothing();
     script.advance_ms(900);
     script.expect_nothing();
+    // Nor is it probed meanwhile.
+    script.advance_ms(10_000);
+    for _ in 0..3 {
+        script.expect("S. 0:0(0) ack 1001");
+    }
+    script.expect_nothing();
     script.inject(". 1001:1001(0) ack 1 win 20000");
     script.expect("P. 1:101(100) ack 1001");
 }
@@ -269,4 +276,28 @@ fn an_end_that_is_dropped_early_is_closed_in_order() {
     script.expect_nothing();
     script.inject(". 1001:1001(0) ack 101 win 20000");
     script.expect("F. 101:101(0) ack 1001");
+}
+
+#[test]
+fn a_fin_that_waits_for_the_handshake_wakes_nobody() {
+    // req: S-CLOSE-3
+    let mut script = early();
+    script.shutdown_write();
+    script.expect_nothing();
+    assert_eq!(script.connection.deadline(Timer::Persist), None, "there is no window to probe");
+}
+
+#[test]
+fn an_early_answer_that_nobody_acknowledges_is_given_up_in_time() {
+    // req: MUST-20, R7413-3
+    let mut config = bare();
+    config.user_timeout(Some(Duration::from_secs(5)));
+    let mut script = Script::listen_fast(&config, FastOpenAnswer::Accepted(None), SYN);
+    script.write(500);
+    script.inject(". 1001:1001(0) ack 1 win 20000");
+    assert_eq!(script.state(), State::Established);
+    script.advance_ms(4_999);
+    assert_eq!(script.state(), State::Established);
+    script.advance_ms(1);
+    assert_eq!(script.connection.close_reason(), Some(CloseReason::TimedOut));
 }

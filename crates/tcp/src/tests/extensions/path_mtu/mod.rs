@@ -3,6 +3,7 @@
 mod black_hole;
 mod bytes;
 mod links;
+mod pieces;
 mod probes;
 mod reports;
 

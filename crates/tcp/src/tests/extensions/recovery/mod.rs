@@ -3,6 +3,7 @@
 mod bbr;
 mod clocks;
 mod episodes;
+mod heard;
 mod rack;
 mod spurious;
 mod tail;
