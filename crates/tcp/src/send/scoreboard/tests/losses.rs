@@ -130,3 +130,17 @@ fn the_last_segment_is_told_with_its_fin() {
         assert_eq!((hole.at, hole.len, hole.fin), (SeqNum(last.0), last.1, true), "{len} octets");
     }
 }
+
+#[test]
+fn a_copy_is_found_lost_once() {
+    // req: R8985-20
+    let (mut board, mut rate) = runs(&[50]);
+    for (now, segment) in [(2_000, 5), (3_000, 0), (4_000, 7)] {
+        resend(&mut board, &mut rate, at(now), segment, segment + 1);
+    }
+    assert_eq!(board.lose_head(true, &mut |_, _| {}), M, "told as the head's loss");
+    sack(&mut board, at(9_000), 5, 6);
+    let news = sack(&mut board, at(9_000), 7, 8);
+    let found = board.detect(&rule(at(40_000), news.newest), &mut |_, _| {});
+    assert_eq!((found.octets, found.resent_at), (47 * M, None), "the originals, and no copy");
+}

@@ -87,22 +87,27 @@ impl Model {
         delivered
     }
 
-    /// R8985-10 for each segment by itself.
-    fn detect(&mut self, rule: &Rule) -> u32 {
-        let mut octets = 0;
+    /// R8985-10 for each segment by itself. Says how many octets are lost, and whether anything is waited for.
+    fn detect(&mut self, rule: &Rule) -> (u32, bool) {
+        let (mut octets, mut waits) = (0, false);
         for piece in &mut self.pieces {
             let last = *piece.sent.last().expect("it was sent");
             let copy = piece.resent;
-            let waits = !piece.sacked && (copy || !piece.lost);
+            let in_flight = !piece.sacked && (copy || !piece.lost);
             let older =
                 if copy { (last, piece.nxt) < rule.newest } else { (piece.sent[0], piece.end) < rule.newest };
             let sent_at = if copy { last } else { piece.sent[0] };
-            if waits && older && sent_at + rule.patience <= rule.now {
-                (piece.lost, piece.resent) = (true, false);
-                octets += (piece.end - piece.start) as u32;
+            if !in_flight || !older {
+                continue;
             }
+            if sent_at + rule.patience > rule.now {
+                waits = true;
+                continue;
+            }
+            (piece.lost, piece.resent) = (true, false);
+            octets += (piece.end - piece.start) as u32;
         }
-        octets
+        (octets, waits)
     }
 }
 
@@ -233,7 +238,11 @@ impl Run {
                 let patience = Duration::from_micros(micros);
                 let rule = Rule { now: self.now, newest: self.newest, patience };
                 let found = self.board.detect(&rule, &mut |_, octets| told += octets);
-                assert_eq!((found.octets, told), (self.model.detect(&rule), found.octets));
+                assert_eq!(
+                    ((found.octets, found.wait.is_some()), told),
+                    (self.model.detect(&rule), found.octets)
+                );
+                assert_ne!(found.wait, Some(Duration::ZERO), "what is overdue is lost");
             }
             Op::Resend(most) => self.resend(most),
             Op::Probe => {
@@ -355,7 +364,7 @@ proptest! {
     /// recount of single segments gives.
     #[test]
     fn the_scoreboard_is_its_model(ops in proptest::collection::vec(op(), 1..200), iss in any::<u32>()) {
-        // req: R9937-3, R6675-2, R6675-3, R8985-10, R2018-8, R1191-2
+        // req: R9937-3, R6675-2, R6675-3, R8985-10, R8985-11, R2018-8, R1191-2
         let board = Scoreboard::new(SeqNum(iss));
         let una = board.position(SeqNum(iss));
         let mut run = Run {
