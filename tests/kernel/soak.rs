@@ -8,13 +8,14 @@
 mod ledger;
 mod talk;
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netstack_sim::SimRng;
+use procfs::net::{TcpNetEntry, TcpState};
+use procfs::process::Process;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_netstack::{StackCounters, TcpConfig};
@@ -93,36 +94,26 @@ impl Held {
 
 /// The sockets in the kernel's tables.
 fn kernel_sockets() -> io::Result<usize> {
-    const TIME_WAIT: &str = "06";
-    const LISTEN: &str = "0A";
-    let mut count = 0;
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let text = fs::read_to_string(table)?;
-        let states = text.lines().skip(1).filter_map(|line| line.split_ascii_whitespace().nth(3));
-        count += states.filter(|state| *state != LISTEN && (is_long() || *state != TIME_WAIT)).count();
-    }
-    Ok(count)
+    let counts = |entry: &TcpNetEntry| match entry.state {
+        TcpState::Listen => false,
+        TcpState::TimeWait => is_long(),
+        _ => true,
+    };
+    let tables = procfs::net::tcp().and_then(|v4| Ok((v4, procfs::net::tcp6()?)));
+    let (v4, v6) = tables.map_err(io::Error::other)?;
+    Ok(v4.iter().chain(&v6).filter(|entry| counts(entry)).count())
 }
 
 /// Resident memory of this process in bytes, which holds both ends' applications, the stack, and no socket of the kernel's.
 fn resident() -> io::Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    Ok(kib.ok_or(io::ErrorKind::InvalidData)? << 10)
+    let status = Process::myself().and_then(|process| process.status()).map_err(io::Error::other)?;
+    Ok(status.vmrss.ok_or(io::ErrorKind::InvalidData)? << 10)
 }
 
 /// Connections that the kernel opened, and that it was asked for.
 fn kernel_opens() -> io::Result<(u64, u64)> {
-    let text = fs::read_to_string("/proc/net/snmp")?;
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
-    let (names, values) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-    let value = |wanted| {
-        let mut pairs = names.split(' ').zip(values.split(' '));
-        pairs.find_map(|(name, value)| (name == wanted).then(|| value.parse().ok())?)
-    };
-    let opens = value("ActiveOpens").zip(value("PassiveOpens"));
-    opens.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let snmp = procfs::net::snmp().map_err(io::Error::other)?;
+    Ok((snmp.tcp_active_opens, snmp.tcp_passive_opens))
 }
 
 /// What has passed a device in one direction.
@@ -134,16 +125,10 @@ struct Passed {
 
 /// What the kernel's end of the device has received, and what it has sent.
 fn kernel_passed() -> io::Result<(Passed, Passed)> {
-    let text = fs::read_to_string("/proc/net/dev")?;
-    let line = text.lines().find_map(|line| line.trim_start().strip_prefix(DEVICE)?.strip_prefix(':'));
-    let numbers = line.unwrap_or_default().split_ascii_whitespace().map(str::parse::<u64>);
-    let numbers: Vec<u64> = numbers.collect::<Result<_, _>>().map_err(io::Error::other)?;
-    // Eight numbers each way: octets, packets, and then errors of all kinds.
-    let [received, sent] = [0, 8].map(|at| match numbers.get(at..at + 2) {
-        Some(&[octets, frames]) => Ok(Passed { frames, octets }),
-        _ => Err(io::Error::from(io::ErrorKind::InvalidData)),
-    });
-    Ok((received?, sent?))
+    let devices = procfs::net::dev_status().map_err(io::Error::other)?;
+    let status = devices.get(DEVICE).ok_or(io::ErrorKind::NotFound)?;
+    let received = Passed { frames: status.recv_packets, octets: status.recv_bytes };
+    Ok((received, Passed { frames: status.sent_packets, octets: status.sent_bytes }))
 }
 
 // req: S-LISTEN-3, S-RST-3, S-CLOSED-2, S-SYNSENT-2, S-FIN-4, S-FIN-6, MUST-41

@@ -2,7 +2,9 @@
 //!
 //! `benches/` holds the criterion benches, `src/bin/` the programs that measure whole stacks.
 
+#[cfg(target_os = "linux")]
 pub mod cpu;
+#[cfg(target_os = "linux")]
 pub mod memory;
 pub mod peer;
 pub mod spread;

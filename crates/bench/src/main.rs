@@ -9,7 +9,9 @@
 //! cargo run --release -p netstack-bench -- recovery # loss recovery and congestion control, simulated
 //! ```
 
+#[cfg(target_os = "linux")]
 mod crowd;
+#[cfg(target_os = "linux")]
 mod idle;
 #[cfg(target_os = "linux")]
 mod side;
@@ -28,8 +30,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(target_os = "linux")]
     /// Cost per segment with few and with very many connections.
     Crowd(crowd::CrowdArgs),
+    #[cfg(target_os = "linux")]
     /// Resident memory per idle connection.
     Idle(idle::IdleArgs),
     /// What loss recovery and congestion control reach over simulated links.
@@ -41,7 +45,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let done: Result<(), Box<dyn Error>> = match Cli::parse().command {
+        #[cfg(target_os = "linux")]
         Command::Crowd(args) => crowd::run(&args),
+        #[cfg(target_os = "linux")]
         Command::Idle(args) => idle::run(&args),
         Command::Recovery(args) => netstack_bench_recovery::run(&args),
         #[cfg(target_os = "linux")]

@@ -1,14 +1,16 @@
-//! How much memory the process holds.
+//! How much memory a process holds.
 
 use std::io;
+
+use procfs::process::Process;
 
 /// Resident bytes of this process, as the kernel counts them.
 ///
 /// # Errors
 ///
-/// Where there is no `/proc/self/status`, or it has no `VmRSS` line: on systems other than Linux.
+/// Where there is no `/proc`.
 pub fn resident() -> io::Result<u64> {
-    resident_in("/proc/self/status")
+    resident_in(Process::myself())
 }
 
 /// Resident bytes of another process.
@@ -17,17 +19,11 @@ pub fn resident() -> io::Result<u64> {
 ///
 /// As [`resident`], and where there is no such process.
 pub fn resident_of(process: u32) -> io::Result<u64> {
-    resident_in(&format!("/proc/{process}/status"))
+    resident_in(Process::new(process.cast_signed()))
 }
 
-fn resident_in(path: &str) -> io::Result<u64> {
-    let status = std::fs::read_to_string(path)?;
-    let kilobytes = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.trim().strip_suffix("kB"))
-        .and_then(|number| number.trim().parse::<u64>().ok());
-    kilobytes
-        .map(|kilobytes| kilobytes * 1024)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, format!("no VmRSS in {path}")))
+fn resident_in(process: procfs::ProcResult<Process>) -> io::Result<u64> {
+    let status = process.and_then(|process| process.status()).map_err(io::Error::other)?;
+    // A kernel thread or a process that has ended holds none.
+    Ok(status.vmrss.unwrap_or(0) * 1024)
 }

@@ -248,11 +248,16 @@ impl Scene {
     }
 }
 
-/// Resident memory of this process, bytes; 0 where that cannot be told.
+/// Resident memory of this process, bytes.
+#[cfg(target_os = "linux")]
 fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or(0) << 10
+    let status = procfs::process::Process::myself().and_then(|process| process.status());
+    status.expect("there is /proc").vmrss.expect("it has memory") << 10
+}
+
+#[cfg(not(target_os = "linux"))]
+fn resident() -> u64 {
+    0
 }
 
 #[test]

@@ -106,15 +106,9 @@ impl Netlink {
 /// Packets that a link of this namespace dropped so far, in both directions: for a TUN device those that its program
 /// was too slow to read.
 pub(super) fn drops(device: &str) -> io::Result<u64> {
-    let table = std::fs::read_to_string("/proc/self/net/dev")?;
-    drops_in(&table, device).ok_or_else(|| io::Error::other(format!("no {device} in /proc/self/net/dev")))
-}
-
-/// The fields of proc_net_dev(5): eight of what was received, eight of what was sent, of both the fourth is of drops.
-fn drops_in(table: &str, device: &str) -> Option<u64> {
-    let fields = table.lines().find_map(|line| line.trim_start().strip_prefix(device)?.strip_prefix(':'))?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    Some(fields.get(3)?.parse::<u64>().ok()? + fields.get(11)?.parse::<u64>().ok()?)
+    let devices = procfs::net::dev_status().map_err(io::Error::other)?;
+    let status = devices.get(device).ok_or_else(|| io::Error::other(format!("no device {device}")))?;
+    Ok(status.recv_drop + status.sent_drop)
 }
 
 #[cfg(test)]

@@ -12,12 +12,3 @@ fn networks_are_distinct_and_hold_documentation_addresses_alone() {
     assert_eq!(subnets.take().base, taken[0].base);
     assert_ne!(subnets.take().device, taken[1].device);
 }
-
-#[test]
-fn drops_of_both_directions_are_added() {
-    let table = "Inter-|   Receive                                                |  Transmit\n\
-                 bench10: 1 2 3 9 5 6 7 8 1 2 3 9 5 6 7 8\n  \
-                 bench1: 1 2 3 40 5 6 7 8 1 2 3 2 5 6 7 8\n";
-    assert_eq!(drops_in(table, "bench1"), Some(42));
-    assert_eq!(drops_in(table, "bench2"), None);
-}
