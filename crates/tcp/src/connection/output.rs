@@ -132,7 +132,8 @@ impl Connection {
             "beyond the peer's window"
         );
         let (pipe, cwnd) = (snd.board.pipe(), snd.cwnd());
-        let whole = if plan.kind == Kind::New { plan.mss } else { snd.board.first_segment(plan.at) };
+        let sent = snd.board.segment_at(plan.at).map_or(0, |segment| segment.len);
+        let whole = if plan.kind == Kind::New { plan.mss } else { sent };
         let least = if pipe == 0 { whole } else { 0 };
         let fits = plan.len == 0 || pipe + plan.len <= cwnd.max(least);
         debug_assert!(!bound || fits, "{plan:?} with {pipe} in flight of {cwnd}");

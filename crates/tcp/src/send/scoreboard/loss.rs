@@ -280,13 +280,6 @@ impl Scoreboard {
         Some(Hole { at: SeqNum(start as u32), len: octets - u32::from(fin), fin, mss: run.mss() })
     }
 
-    /// Octets of the segment at `at`.
-    pub(crate) fn first_segment(&self, at: SeqNum) -> u32 {
-        let at = self.position(at);
-        let run = self.runs.get(self.find(at));
-        run.map_or(0, |run| run.len(run.index(at)))
-    }
-
     /// The segment with the highest sequence number (R8985-16).
     pub(crate) fn last_segment(&self) -> Option<Hole> {
         let run = self.runs.back()?;
