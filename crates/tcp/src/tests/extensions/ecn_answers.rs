@@ -32,7 +32,7 @@ fn holding() -> Script {
         assert!(script.next_sent().is_some());
     }
     script.inject(&format!(".E 1:1(0) ack {} win 65535", at(1) + 100));
-    script.write(M);
+    script.write(100);
     script.expect_nothing();
     script
 }
