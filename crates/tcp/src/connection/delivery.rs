@@ -49,11 +49,12 @@ impl Connection {
         let snd = &mut self.snd;
         let prior = Prior { una: snd.una, pipe: snd.board.pipe(), sacked: snd.board.sacked() };
         let acked = if ack.after(snd.una) { ack.distance_from(snd.una) } else { 0 };
-        let repeats = acked == 0 && ack == snd.una && bare && snd.flight_size() > 0;
+        // With nothing in flight an ACK comes this far only where a tail loss probe may have drawn it, or with blocks.
+        let repeats = acked == 0 && ack == snd.una && bare;
         let cwnd_limited = is_cwnd_limited(snd, mss);
         let least = snd.rtt.min_rtt().unwrap_or_default();
         let mut news = News::new(now, least, echo, snd.board.fack());
-        let settled = if acked > 0 { snd.board.settle_duplicates(acked, mss) } else { 0 };
+        let settled = snd.board.settle_duplicates(acked, mss);
         let SendHalf { board, rate, .. } = snd;
         let mut newest = None;
         let mut told = |sent_at, sent: &_, octets| rate.on_delivered(now, sent_at, sent, octets, &mut newest);

@@ -23,7 +23,7 @@ impl Connection {
     pub(super) fn take_ack(&mut self, now: Instant, seg: &Segment, bare: bool, congested: bool) {
         let advanced = seg.header.ack.after(self.snd.una);
         let blocks = self.agreed.sack && !seg.header.options.sack.is_empty();
-        if !advanced && !blocks && self.snd.flight_size() == 0 {
+        if !advanced && !blocks && self.snd.flight_size() == 0 && !self.snd.tlp.awaits_answer() {
             return;
         }
         let mut turn = self.deliver(now, seg, bare);

@@ -59,6 +59,11 @@ impl Tlp {
         self.probe.is_none() && !self.unmeasured
     }
 
+    /// Whether a probe has left of which nothing is known yet.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.probe.is_some()
+    }
+
     /// PTO (R8985-13): how long to wait for an ACK of what was sent last; `lone` if one segment is in flight.
     pub(crate) fn timeout(srtt: Option<Duration>, lone: bool) -> Duration {
         match srtt {

@@ -279,3 +279,15 @@ fn blocks_that_were_not_agreed_on_mean_nothing() {
     assert_eq!((after.in_flight, after.recovery), (before.in_flight, before.recovery));
     assert_eq!(text_sent(&mut script), [], "nothing is taken to be lost");
 }
+
+#[test]
+fn what_comes_out_of_order_is_counted() {
+    // req: R2018-3
+    let mut script = Script::established(&config());
+    for (count, start) in [(1, 101), (2, 301), (3, 101)] {
+        arrive(&mut script, (start, start + 100));
+        assert_eq!(script.connection.info().stats.out_of_order, count);
+    }
+    script.inject(". 1:101(100) ack 1");
+    assert_eq!(script.connection.info().stats.out_of_order, 3, "the one that fills the gap is in order");
+}

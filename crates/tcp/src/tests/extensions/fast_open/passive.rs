@@ -301,3 +301,14 @@ fn an_early_answer_that_nobody_acknowledges_is_given_up_in_time() {
     script.advance_ms(1);
     assert_eq!(script.connection.close_reason(), Some(CloseReason::TimedOut));
 }
+
+#[test]
+fn an_early_answer_may_be_urgent() {
+    // req: MUST-62, R7413-3
+    let mut script = early();
+    script.command(|connection, _| {
+        connection.write(crate::testing::pattern(1, 6)).unwrap();
+        connection.mark_urgent();
+    });
+    script.expect("UP. 1:6(5) ack 1001 urg 5");
+}

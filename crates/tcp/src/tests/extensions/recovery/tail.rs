@@ -190,6 +190,8 @@ fn tail(blocks: &str, echo_probe: bool) -> Script {
     script.inject(&format!(". 1:1(0) ack {} win 65535 <{blocks}ts 1002000 {echo}>", 1 + 20 * m));
     let stats = script.connection.info().stats;
     assert_eq!((stats.tail_probes, stats.timeouts, script.connection.send_queued()), (1, 0, 0));
+    // The peer's clock has to come to where that ACK has put it.
+    script.advance_ms(1_000);
     script
 }
 
@@ -210,6 +212,20 @@ fn a_repaired_tail_loss_counts_as_congestion_and_a_lost_ack_does_not() {
     spared.advance_ms(50);
     ack(&mut spared, 1 + 21 * 1448);
     assert_eq!(spared.connection.info().ssthresh, None);
+
+    // A peer that reports no duplicates answers the second copy by a bare repetition.
+    let mut repeated = tail("", false);
+    ack(&mut repeated, 1 + 20 * 1448);
+    repeated.write(1448);
+    repeated.advance_ms(50);
+    ack(&mut repeated, 1 + 21 * 1448);
+    assert_eq!(repeated.connection.info().ssthresh, None);
+    // And where the second copy was needed nothing but the next ACK tells.
+    let mut silent = tail("", false);
+    silent.write(1448);
+    silent.advance_ms(50);
+    ack(&mut silent, 1 + 21 * 1448);
+    assert!(silent.connection.info().ssthresh.is_some());
 }
 
 #[test]
