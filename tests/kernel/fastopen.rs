@@ -9,7 +9,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_netstack::{FastOpen, TcpStream};
 
-use crate::world::{CaseResult, Failure, World, ensure, settle};
+use crate::counters::counter;
+use crate::world::{CaseResult, World, ensure, settle};
 
 /// Client and server, the latter for listeners that do not ask for it too (`TFO_SERVER_WO_SOCKOPT1`).
 const BOTH_ROLES: &str = "1027";
@@ -22,14 +23,9 @@ const MSG_FASTOPEN: i32 = 0x2000_0000;
 const REQUEST: &[u8] = b"a request that fits a SYN";
 const VISITS: u64 = 4;
 
-/// A counter of the kernel's in this namespace, as `nstat` shows it.
-fn counter(name: &str) -> Result<u64, Failure> {
-    let text = std::fs::read_to_string("/proc/net/netstat")?;
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
-    let (names, values) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
-    let found = names.split_whitespace().zip(values.split_whitespace()).find(|(known, _)| *known == name);
-    let (_, value) = found.ok_or_else(|| format!("this kernel has no counter {name}"))?;
-    Ok(value.parse()?)
+/// How often the kernel says that this happened.
+fn extended(name: &str) -> io::Result<u64> {
+    counter("netstat", "TcpExt:", name)
 }
 
 /// Opens with `sendto` and sends all of [`REQUEST`]; what comes back until the end.
@@ -64,7 +60,7 @@ pub(crate) async fn from_kernel(world: Arc<World>) -> CaseResult {
     let counters = world.stack.counters();
     let seen = (counters.fast_open_cookies, counters.fast_open_accepted, counters.fast_open_refused);
     ensure!(seen == (1, VISITS - 1, 0), "cookies given, accepted and refused: {seen:?}");
-    let (used, failed) = (counter("TCPFastOpenActive")?, counter("TCPFastOpenActiveFail")?);
+    let (used, failed) = (extended("TCPFastOpenActive")?, extended("TCPFastOpenActiveFail")?);
     ensure!((used, failed) == (VISITS - 1, 0), "the kernel's client counts {used} used, {failed} failed");
     // A stack that will not have it any more is fallen back from.
     listener.set_fastopen(0)?;
@@ -122,9 +118,9 @@ pub(crate) async fn to_kernel(world: Arc<World>) -> CaseResult {
     let counters = world.stack.counters();
     let seen = (counters.fast_open_used, counters.fast_open_fallback);
     ensure!(seen == (4, 1), "the stack counts {seen:?} as used and not");
-    let taken = || counter("TCPFastOpenPassive").unwrap_or_default();
+    let taken = || extended("TCPFastOpenPassive").unwrap_or_default();
     settle("data that the kernel took from SYNs", 4, taken).await?;
-    let asked = counter("TCPFastOpenCookieReqd")?;
+    let asked = extended("TCPFastOpenCookieReqd")?;
     ensure!(asked == 1, "the kernel was asked for a cookie {asked} times");
     Ok(())
 }

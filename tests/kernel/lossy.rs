@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio_netstack::{CongestionControl, TcpConfig};
 
 use crate::bytes::CHUNK;
+use crate::counters::counter;
 use crate::loss;
 use crate::transfer::both_ways;
 use crate::world::{CaseResult, Refused, World, ensure};
@@ -44,8 +45,8 @@ pub(crate) async fn both_directions(world: Arc<World>) -> CaseResult {
     let (resent, overtaken) = behind
         .on_kernel(async {
             Ok::<_, io::Error>((
-                counted("snmp", "Tcp:", "RetransSegs")?,
-                counted("netstat", "TcpExt:", "TCPOFOQueue")?,
+                counter("snmp", "Tcp:", "RetransSegs")?,
+                counter("netstat", "TcpExt:", "TCPOFOQueue")?,
             ))
         })
         .await??;
@@ -108,15 +109,4 @@ async fn configure_far() -> io::Result<()> {
     tokio::spawn(connection);
     let route = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(INNER, 24).gateway(NEAR.1);
     handle.route().add(route.build()).execute().await.map_err(io::Error::other)
-}
-
-/// One counter of this thread's namespace: a line of names, then a line of numbers, in `/proc/net`.
-fn counted(file: &str, group: &str, name: &str) -> io::Result<u64> {
-    let text = fs::read_to_string(format!("/proc/thread-self/net/{file}"))?;
-    let mut lines = text.lines().filter(|line| line.starts_with(group)).map(str::split_whitespace);
-    let (names, numbers) = (lines.next(), lines.next());
-    let found =
-        names.zip(numbers).and_then(|(names, numbers)| names.zip(numbers).find(|(known, _)| *known == name));
-    let number = found.and_then(|(_, number)| number.parse().ok());
-    number.ok_or_else(|| io::Error::other(format!("no {name} in {file}")))
 }

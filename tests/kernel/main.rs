@@ -12,6 +12,7 @@ mod change;
 mod close;
 mod connect;
 mod cookies;
+mod counters;
 mod deferred;
 mod ecn;
 mod fastopen;
