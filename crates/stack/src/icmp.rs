@@ -14,12 +14,6 @@ use crate::sync::Mutex;
 #[cfg(test)]
 mod tests;
 
-/// Most octets of an ICMPv4 error's packet (R792-5).
-const MAX_ERROR_V4: usize = 576;
-
-/// Most octets of an ICMPv6 error's packet: the least MTU (R4443-3).
-const MAX_ERROR_V6: usize = 1280;
-
 /// Code of "time exceeded", in both versions: reassembly took too long.
 const REASSEMBLY_TIME: u8 = 1;
 
@@ -110,7 +104,7 @@ pub(crate) enum Problem {
 /// The error about `packet`, which starts at `data`. Whether one may be sent at all is for the caller to judge.
 pub(crate) fn error_about(packet: &IpPacket<'_>, data: &[u8], problem: Problem) -> Reply {
     let v6 = packet.src.is_ipv6();
-    let room = if v6 { MAX_ERROR_V6 - 40 - 8 } else { MAX_ERROR_V4 - 20 - 8 };
+    let room = if v6 { v6::MAX_QUOTE } else { v4::MAX_QUOTE };
     let quoted = &data[..packet.total_len.min(data.len()).min(room)];
     let error = match problem {
         Problem::PortUnreachable => {
@@ -136,7 +130,7 @@ pub(crate) fn addresses_v6(data: &[u8]) -> Option<(Ipv6Addr, Ipv6Addr)> {
 
 /// The ICMPv6 Parameter Problem about the packet in `data`.
 pub(crate) fn parameter_problem(src: IpAddr, dst: IpAddr, problem: ParameterProblem, data: &[u8]) -> Reply {
-    let quoted = &data[..data.len().min(MAX_ERROR_V6 - 40 - 8)];
+    let quoted = &data[..data.len().min(v6::MAX_QUOTE)];
     let ParameterProblem { code, pointer, .. } = problem;
     message(src, dst, &IcmpMessage::ParamProblem { code, pointer, quoted })
 }
@@ -144,7 +138,7 @@ pub(crate) fn parameter_problem(src: IpAddr, dst: IpAddr, problem: ParameterProb
 /// The error about a datagram whose other fragments did not come in time; `first` is the start of the one with offset zero
 /// (R791-3, R8200-21).
 pub(crate) fn reassembly_timeout(src: IpAddr, dst: IpAddr, first: &[u8]) -> Reply {
-    let room = if src.is_ipv6() { MAX_ERROR_V6 - 40 - 8 } else { MAX_ERROR_V4 - 20 - 8 };
+    let room = if src.is_ipv6() { v6::MAX_QUOTE } else { v4::MAX_QUOTE };
     let quoted = &first[..first.len().min(room)];
     message(src, dst, &IcmpMessage::TimeExceeded { code: REASSEMBLY_TIME, quoted })
 }

@@ -5,9 +5,10 @@ mod tests;
 
 use core::time::Duration;
 
+use netstack_wire::ipv4;
+
 use crate::congestion::{CongestionControl, Pacing};
 use crate::ecn::EcnPolicy;
-use crate::send::mtu::LEAST_V4;
 
 /// Where buffers that size themselves stop: the bandwidth-delay product of 1 Gbit/s over 50 ms. The common kernels' limits lie
 /// between 4 and 32 MiB; a stack that serves many connections wants the lower end.
@@ -272,7 +273,7 @@ impl TcpConfig {
     /// one that does, a radio link perhaps, set it lower; packets forbid fragmentation, and do not get through otherwise. IPv6
     /// has a least MTU of its own, 1280.
     pub fn min_path_mtu(&mut self, octets: u16) -> &mut Self {
-        self.min_path_mtu = octets.max(LEAST_V4);
+        self.min_path_mtu = octets.max(ipv4::MIN_MTU);
         self
     }
 

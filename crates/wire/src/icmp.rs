@@ -18,6 +18,8 @@ pub const CHECKSUM_OFFSET: usize = 2;
 
 /// Type numbers of ICMP for IPv4.
 pub mod v4 {
+    /// Most octets of a packet that an error quotes: with its headers it has 576 octets (R792-5).
+    pub const MAX_QUOTE: usize = 548;
     /// Echo reply.
     pub const ECHO_REPLY: u8 = 0;
     /// Destination unreachable.
@@ -39,6 +41,8 @@ pub mod v4 {
 
 /// Type numbers of ICMP for IPv6.
 pub mod v6 {
+    /// Most octets of a packet that an error quotes: with its headers it fits the least MTU (R4443-3).
+    pub const MAX_QUOTE: usize = 1232;
     /// Destination unreachable.
     pub const UNREACHABLE: u8 = 1;
     /// Packet too big.

@@ -10,6 +10,8 @@ use crate::{ParseError, checksum};
 
 /// Octets of the header without options.
 pub const MIN_HEADER_LEN: usize = 20;
+/// The least MTU of a link (RFC 791 3.2): a header with all options, and eight octets.
+pub const MIN_MTU: u16 = 68;
 /// Octets of the longest header.
 pub const MAX_HEADER_LEN: usize = 60;
 /// Offset of the header checksum.

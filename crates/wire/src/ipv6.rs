@@ -15,6 +15,9 @@ use crate::{ParameterProblem, ParseError};
 /// Octets of the header without extension headers.
 pub const HEADER_LEN: usize = 40;
 
+/// The least MTU of a link (RFC 8200 5).
+pub const MIN_MTU: u16 = 1280;
+
 /// Octets of a Fragment header.
 pub const FRAGMENT_HEADER_LEN: usize = 8;
 

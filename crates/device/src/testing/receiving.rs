@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use netstack_wire::ipv4;
 use tokio::time::Instant;
 
 use super::{End, LIMIT, Make, Wakes, packet, recv, until, within};
@@ -12,7 +13,7 @@ pub(super) async fn capabilities_fit_together(make: &mut impl Make) {
     assert!(!end.rx.is_empty(), "conformance: a device has at least one receiving half");
     assert_eq!(end.rx.len(), end.caps.queues, "conformance: `queues` is the number of receiving halves");
     assert!(end.caps.max_frame >= end.caps.mtu, "conformance: a frame may be as long as the MTU");
-    assert!(end.caps.mtu >= 68, "conformance: an MTU of at least 68 (RFC 791)");
+    assert!(end.caps.mtu >= ipv4::MIN_MTU.into(), "conformance: an MTU of at least 68 (RFC 791)");
 }
 
 pub(super) async fn frames_arrive_in_order_and_whole(make: &mut impl Make) {

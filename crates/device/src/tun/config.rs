@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use netstack_wire::{ipv4, ipv6};
+
 use super::{TunDevice, TunError};
 
 /// An address and the length of its network's prefix.
@@ -146,8 +148,9 @@ impl TunConfig {
             let text = format!("{} queues are not within 1..={MAX_QUEUES}", self.queues);
             return Err(TunError::BadConfig(text));
         }
-        if !(68..=65_535).contains(&self.mtu) {
-            return Err(TunError::BadConfig(format!("an MTU of {} is not within 68..=65535", self.mtu)));
+        if !(ipv4::MIN_MTU.into()..=65_535).contains(&self.mtu) {
+            let text = format!("an MTU of {} is not within {}..=65535", self.mtu, ipv4::MIN_MTU);
+            return Err(TunError::BadConfig(text));
         }
         for &(address, prefix_len) in self.addresses.iter().chain(&self.host_addresses).chain(&self.routes) {
             let most = if address.is_ipv4() { 32 } else { 128 };
@@ -155,8 +158,9 @@ impl TunConfig {
                 let text = format!("the prefix length of {address}/{prefix_len} is over {most}");
                 return Err(TunError::BadConfig(text));
             }
-            if address.is_ipv6() && self.mtu < 1280 {
-                let text = format!("IPv6 ({address}) needs an MTU of at least 1280, not {}", self.mtu);
+            if address.is_ipv6() && self.mtu < ipv6::MIN_MTU.into() {
+                let least = ipv6::MIN_MTU;
+                let text = format!("IPv6 ({address}) needs an MTU of at least {least}, not {}", self.mtu);
                 return Err(TunError::BadConfig(text));
             }
         }

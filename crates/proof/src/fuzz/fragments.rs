@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use netstack_tcp::Instant;
 use netstack_wire::ip::{self, Fragment, IpHeader};
-use netstack_wire::{Ecn, Protocol};
+use netstack_wire::{Ecn, Protocol, icmp};
 
 use crate::fragment::{Limits, Outcome, Reassembler};
 
@@ -41,7 +41,7 @@ fn step(
     let [kind, host, id, units, len]: [u8; 5] = input.arbitrary()?;
     *now += Duration::from_millis(u64::from(kind >> 4) * 100);
     while let Some(expired) = reassembler.pop_expired(*now) {
-        assert!(expired.first.is_none_or(|first| first.len() <= 1280));
+        assert!(expired.first.is_none_or(|first| first.len() <= icmp::v6::MAX_QUOTE));
     }
     let at = Fragment { offset: u16::from(units) * 8, more: kind & 1 != 0, id: u32::from(id & 3) };
     // Mostly whole units of eight octets, as a sender cuts; the last one may be of any length.

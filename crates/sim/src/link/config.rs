@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use netstack_wire::ipv4;
+
 use crate::impair::{Discipline, Jitter, JitterDistribution, LossModel, QueueLimit};
 
 /// What one direction of a link does to packets. The default is a perfect wire: no delay, no limit, no loss.
@@ -165,7 +167,8 @@ impl LinkConfig {
     ///
     /// If `bytes` is below 68, which every IPv4 link takes.
     pub fn mtu(&mut self, bytes: usize) -> &mut Self {
-        assert!(bytes >= 68, "an IPv4 link carries packets of 68 bytes at least, not of {bytes}");
+        const LEAST: usize = ipv4::MIN_MTU as usize;
+        assert!(bytes >= LEAST, "an IPv4 link carries packets of {LEAST} bytes at least, not of {bytes}");
         self.mtu = Some(bytes);
         self
     }

@@ -20,10 +20,6 @@ pub(crate) struct Router {
     pub(super) shortest: BTreeMap<IpAddr, usize>,
 }
 
-/// Most bytes of a packet that an ICMP error quotes: with its headers 576 bytes (RFC 1812 4.3.2.3) and 1,280 (RFC 4443 2.4).
-const QUOTE_V4: usize = 576 - 28;
-const QUOTE_V6: usize = 1_280 - 48;
-
 impl Router {
     /// What becomes of a packet that has arrived: the packets to send, and by which direction. `mtu` tells what a direction
     /// takes.
@@ -84,7 +80,7 @@ impl Router {
         }
         let own = *self.addresses.iter().find(|address| address.is_ipv6() == v6)?;
         let way = self.way_to(packet.src)?;
-        let quoted = &bytes[..bytes.len().min(if v6 { QUOTE_V6 } else { QUOTE_V4 })];
+        let quoted = &bytes[..bytes.len().min(if v6 { icmp::v6::MAX_QUOTE } else { icmp::v4::MAX_QUOTE })];
         Some((way, vec![message(own, packet.src, &error(quoted))]))
     }
 }

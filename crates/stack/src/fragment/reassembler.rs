@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use netstack_tcp::Instant;
-use netstack_wire::Protocol;
 use netstack_wire::ip::{self, Fragment, IpPacket};
+use netstack_wire::{Protocol, icmp};
 
 use super::pieces::{Pieces, Placed};
 
@@ -19,9 +19,6 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a set costs beside its pieces: itself, its places in three tables, and their spare room.
 pub(super) const SET: usize = 512;
-
-/// Octets of a first fragment that an ICMP error may quote.
-const QUOTE: usize = 1280;
 
 /// Octets of the shortest TCP header.
 const TCP_HEADER: usize = 20;
@@ -143,7 +140,7 @@ impl Reassembler {
             let set = self.remove(&name)?;
             if let Some(pieces) = set.pieces {
                 let Name { src, dst, .. } = name;
-                let first = pieces.first_fragment(QUOTE);
+                let first = pieces.first_fragment(icmp::v6::MAX_QUOTE);
                 return Some(Expired { src, dst, interface: set.interface, first });
             }
         }

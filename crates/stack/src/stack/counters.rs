@@ -66,7 +66,7 @@ counters! {
     tx_super_segments,
     /// Turns of connection tasks: how often one was woken. An idle connection takes none.
     actor_turns,
-    /// Connections opened by `TcpStream::connect`.
+    /// Connections that `TcpStream::connect` began to open, with those that were refused or got no answer.
     connections_opened,
     /// Connections handed to an accept queue.
     connections_accepted,

@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use netstack_device::{Device, RxQueue};
 use netstack_tcp::FourTuple;
+use netstack_wire::{ipv4, ipv6};
 use tracing::{info, warn};
 
 use super::Inner;
@@ -17,12 +18,6 @@ use crate::ingress::Ingress;
 use crate::lane::{Waiter, lock};
 use crate::route::RouteTable;
 use crate::sync::atomic::{Ordering::SeqCst, fence};
-
-/// The least MTU of IPv4 (RFC 791 3.2): below it not even a full header with options fits.
-const MIN_MTU_V4: usize = 68;
-
-/// The least MTU of IPv6 (RFC 8200 5).
-const MIN_MTU_V6: usize = 1280;
 
 /// A device that has died; see [`Stack::device_lost`](crate::Stack::device_lost).
 #[derive(Debug)]
@@ -50,7 +45,7 @@ impl Opened {
 
 /// Refuses an MTU that IP cannot use.
 pub(super) fn check_mtu(mtu: usize, v6: bool) -> io::Result<()> {
-    let least = if v6 { MIN_MTU_V6 } else { MIN_MTU_V4 };
+    let least = usize::from(if v6 { ipv6::MIN_MTU } else { ipv4::MIN_MTU });
     if mtu >= least {
         return Ok(());
     }

@@ -23,7 +23,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use netstack_wire::SeqNum;
+use netstack_wire::{SeqNum, ipv4};
 
 use crate::config::{KeepAlive, TcpConfig};
 use crate::congestion::CongestionControl;
@@ -143,7 +143,7 @@ const _: () = assert!(size_of::<Connection>() <= 840, "small connections are a p
 
 /// Octets of text and TCP options that a packet of `mtu` octets has room for (MUST-16), no more than is configured.
 fn link_mss(tuple: &FourTuple, config: &TcpConfig, mtu: u16) -> u16 {
-    let room = (usize::from(mtu).max(68) - tuple.ip_header_len().min(40) - 20) as u16;
+    let room = (usize::from(mtu.max(ipv4::MIN_MTU)) - tuple.ip_header_len().min(40) - 20) as u16;
     room.min(config.mss).max(1)
 }
 

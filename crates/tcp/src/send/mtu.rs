@@ -3,19 +3,15 @@
 
 use core::time::Duration;
 
-use netstack_wire::SeqNum;
+use netstack_wire::{SeqNum, ipv4, ipv6};
 
 use super::rate::SentState;
 use crate::time::Instant;
 
-/// The least MTU of IPv4 (RFC 791 3.2), and of IPv6 (RFC 8200 5): no estimate lies below (R1191-4, R8201-2).
-pub(crate) const LEAST_V4: u16 = 68;
-const LEAST_V6: u16 = 1280;
-
 /// What a path is taken to carry that swallows full segments, the first step first (BASE_PLPMTU of RFC 8899 5.1.2; RFC 1122
 /// 3.3.3 for the second).
 const BASES_V4: [u16; 2] = [1200, 576];
-const BASES_V6: [u16; 1] = [LEAST_V6];
+const BASES_V6: [u16; 1] = [ipv6::MIN_MTU];
 
 /// MTUs of links and of common tunnels: a search steps from one to the next (RFC 8899 5.3.2).
 const SIZES: [u16; 20] = [
@@ -24,7 +20,7 @@ const SIZES: [u16; 20] = [
 ];
 
 /// The plateaus of RFC 1191 7, for routers that do not name their MTU (R1191-3).
-const PLATEAUS: [u16; 10] = [32_000, 17_914, 8166, 4352, 2002, 1492, 1006, 508, 296, LEAST_V4];
+const PLATEAUS: [u16; 10] = [32_000, 17_914, 8166, 4352, 2002, 1492, 1006, 508, 296, ipv4::MIN_MTU];
 
 /// MAX_PROBES: probes of one size that are lost before it counts as too large (RFC 8899 5.1.2).
 const MAX_PROBES: u8 = 3;
@@ -109,9 +105,9 @@ impl Search {
 /// What a connection has found out about its path, for others to the same destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathNews {
-    /// Packets may be of this size at most.
+    /// Packets may have at most so many octets.
     Lowered(u16),
-    /// Packets of this size get through.
+    /// Packets of so many octets get through.
     Raised(u16),
 }
 
@@ -126,13 +122,13 @@ impl ReportFloor {
     /// Of paths over IPv6, or over IPv4 with [`TcpConfig::min_path_mtu`](crate::TcpConfig::min_path_mtu).
     #[must_use]
     pub fn new(v6: bool, min_path_mtu: u16) -> Self {
-        Self { v6, v4_least: min_path_mtu.max(LEAST_V4) }
+        Self { v6, v4_least: min_path_mtu.max(ipv4::MIN_MTU) }
     }
 
     /// What no estimate falls below, in octets of a packet.
     #[must_use]
     pub fn least(&self) -> u16 {
-        if self.v6 { LEAST_V6 } else { self.v4_least }
+        if self.v6 { ipv6::MIN_MTU } else { self.v4_least }
     }
 
     /// What a router's report that its link takes `mtu` octets says about a packet of `packet` octets: over IPv4 a size below
@@ -141,7 +137,7 @@ impl ReportFloor {
     #[must_use]
     pub fn believed(&self, mtu: u16, packet: u32) -> Option<u16> {
         match mtu {
-            mtu if self.v6 => Some(mtu).filter(|mtu| *mtu >= LEAST_V6),
+            mtu if self.v6 => Some(mtu).filter(|mtu| *mtu >= ipv6::MIN_MTU),
             0 => PLATEAUS.into_iter().find(|plateau| u32::from(*plateau) < packet),
             mtu => Some(mtu),
         }
