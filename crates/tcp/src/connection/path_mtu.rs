@@ -49,7 +49,7 @@ impl Connection {
         if mtu < bounds.mtu {
             self.snd.path.lower(now, mtu, &bounds, false);
         } else {
-            self.snd.path.raise(mtu);
+            self.snd.path.raise(now, mtu);
         }
         self.fit_segments();
     }
@@ -148,7 +148,7 @@ impl Connection {
             && snd.usable_window() >= with_followers
             && snd.room(mss) >= len
             && snd.congestion.cwnd() >= with_followers;
-        (self.config.mtu_probing && quiet && fits && len > mss).then_some((size, len))
+        (self.config.mtu_probing && quiet && fits).then_some((size, len))
     }
 
     /// Whether the probe in flight has arrived or is lost. A lost one, if nothing else is lost, is no loss in the sense of

@@ -64,9 +64,8 @@ impl Connection {
     /// MUST-36: one octet that the window does not take, or the FIN that found it closed.
     fn plan_window_probe(&self, mss: u32) -> Plan {
         let snd = &self.snd;
-        let at = if snd.flight_size() > 0 { snd.una } else { snd.nxt };
-        let len = snd.buffer.len().saturating_sub(at.distance_from(snd.una)).min(1);
-        Plan { at, len, fin: len == 0, mss, kind: Kind::WindowProbe }
+        let len = snd.buffer.len().min(1);
+        Plan { at: snd.una, len, fin: len == 0, mss, kind: Kind::WindowProbe }
     }
 
     /// R8985-16: new text where there is some and the window takes it, else the last segment again.
@@ -76,7 +75,7 @@ impl Connection {
             return None;
         }
         let window = snd.usable_window();
-        if snd.has_unsent() && window > 0 && snd.may_record(mss) {
+        if snd.has_unsent() && snd.may_record(mss) {
             let len = snd.unsent().min(mss).min(window);
             let fin = snd.fin_queued && len == snd.unsent() && window > len;
             if len > 0 || fin {
@@ -115,11 +114,7 @@ impl Connection {
         // The pointer of urgent data differs from segment to segment: they leave one by one (MUST-62).
         let urgent = self.snd.urgent.is_some_and(|up| up.after(self.snd.nxt));
         let single = urgent || self.ecn.leaves_one_by_one();
-        if !single
-            && frto.is_none()
-            && !force
-            && let Some((size, len)) = self.mtu_probe(now, mss)
-        {
+        if !single && let Some((size, len)) = self.mtu_probe(now, mss) {
             return Some(Plan { at: self.snd.nxt, len, fin: false, mss: len, kind: Kind::MtuProbe(size) });
         }
         let most = if single { 0 } else { most };
@@ -171,7 +166,7 @@ impl Connection {
         let limit = window.min(room).min(most);
         let mut len = unsent.min(limit);
         let tail = len % mss;
-        if tail > 0 && !self.may_send_short(len, tail, room, force) {
+        if !self.may_send_short(len, tail, room, force) {
             len -= tail;
         }
         // S-CLOSE-3: not before the handshake is over.

@@ -152,7 +152,6 @@ impl Connection {
         let least = snd.rtt.min_rtt().unwrap_or_default();
         let rate = snd.rate.sample(turn.newest.as_ref(), least);
         snd.congestion.on_ack(&Ack {
-            acked: turn.acked,
             delivered: turn.delivered,
             lost: found.octets,
             prior_flight: turn.prior.pipe,
@@ -169,7 +168,7 @@ impl Connection {
         });
     }
 
-    /// Ends recovery, begins it, or moves PRR on; whether this was a partial ACK of a recovery without SACK.
+    /// Ends recovery, begins it, or moves PRR on; whether an ACK that advances is a partial one, of a recovery without SACK.
     fn move_recovery(&mut self, now: Instant, turn: &Turn, found: &Found) -> bool {
         let mss = self.full_segment();
         let una = self.snd.una;
@@ -192,7 +191,7 @@ impl Connection {
             let safe = turn.acked > 0 && found.octets == 0;
             self.step_prr(delivered, safe);
         }
-        turn.acked > 0 && !self.agreed.sack && self.snd.recovery.is_fast()
+        !self.agreed.sack && self.snd.recovery.is_fast()
     }
 
     /// How much of the window is used (RFC 7661 4). One of the initial size needs no proof.
@@ -270,8 +269,12 @@ impl Connection {
 
     fn restart_timers(&mut self, now: Instant, advanced: bool, partial: bool) {
         if !self.snd.is_outstanding() {
-            for timer in [Timer::Retransmit, Timer::UserTimeout, Timer::Probe, Timer::Reorder] {
+            for timer in [Timer::UserTimeout, Timer::Probe, Timer::Reorder] {
                 self.timers.stop(timer);
+            }
+            if !self.ecn.is_holding() {
+                // Else new data waits for it (R3168-8).
+                self.timers.stop(Timer::Retransmit);
             }
             if !self.snd.has_unsent() {
                 // Else a report of duplicates may still undo it.
@@ -314,11 +317,7 @@ impl Connection {
         let snd = &self.snd;
         let prior = Prior { una: snd.una, pipe: snd.board.pipe(), sacked: snd.board.sacked() };
         let found = self.look_for_losses(now);
-        let was_fast = self.snd.recovery.is_fast();
         self.react_to_losses(now, prior, &found);
-        if self.snd.recovery.is_fast() && !was_fast {
-            self.step_prr(0, false);
-        }
     }
 
     // ---- Figures ----

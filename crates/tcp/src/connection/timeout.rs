@@ -98,9 +98,7 @@ impl Connection {
 
     /// R8985-15: a probe goes out; the retransmission timer waits for its answer (R8985-17).
     fn on_probe_timeout(&mut self, now: Instant) {
-        let snd = &self.snd;
-        let wanted = snd.tlp.may_arm() && snd.recovery.is_open() && snd.board.sacked() == 0;
-        if wanted && self.plan_tail_probe(self.full_segment()).is_some() {
+        if self.plan_tail_probe(self.full_segment()).is_some() {
             self.snd.tlp.due = true;
             self.arm_retransmit(now);
         }

@@ -93,6 +93,14 @@ impl Search {
         (size > self.mtu).then_some(size)
     }
 
+    /// Packets of `mtu` octets get through. At the limit the search is over.
+    fn reach(&mut self, now: Instant, mtu: u16) {
+        self.mtu = self.mtu.max(mtu);
+        if self.mtu >= self.limit {
+            self.complete(now);
+        }
+    }
+
     /// The search is over for now (R8899-5).
     fn complete(&mut self, now: Instant) {
         self.next_at = now + self.raise;
@@ -202,9 +210,9 @@ impl PathMtu {
     }
 
     /// Packets of `mtu` octets got through on another connection to the same destination.
-    pub(crate) fn raise(&mut self, mtu: u16) {
+    pub(crate) fn raise(&mut self, now: Instant, mtu: u16) {
         if let Some(search) = &mut self.0 {
-            search.mtu = mtu.min(search.most).max(search.mtu);
+            search.reach(now, mtu.min(search.most));
         }
     }
 
@@ -254,10 +262,10 @@ impl PathMtu {
     pub(crate) fn on_probe_delivered(&mut self, now: Instant) {
         let Some(search) = &mut self.0 else { return };
         let Some(probe) = search.probe.take() else { return };
-        search.mtu = probe.size.max(search.mtu);
-        search.news = Some(PathNews::Raised(search.mtu));
         search.tries = 0;
         search.next_at = if search.reported { now + STEP_TIMER } else { now };
+        search.reach(now, probe.size);
+        search.news = Some(PathNews::Raised(search.mtu));
     }
 
     /// The probe is lost. After the last try its size is too large: the leap gives way to steps, and the steps come to their
