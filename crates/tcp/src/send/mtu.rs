@@ -1,6 +1,9 @@
 //! What the path takes: lowered by reports of routers (RFC 1191, RFC 8201) and where full segments vanish without one
 //! (RFC 4821), raised by probes (RFC 4821, RFC 8899). Sizes are octets of an IP packet.
 
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 
 use netstack_wire::{SeqNum, ipv4, ipv6};

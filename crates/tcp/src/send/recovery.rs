@@ -1,6 +1,9 @@
 //! The episode between a loss and its repair: in which state the connection is, where the episode ends, and what shows that
 //! there was no loss at all (RFC 6675 5, RFC 6582, RFC 5682, RFC 4015, RFC 2883).
 
+#[cfg(test)]
+mod tests;
+
 use netstack_wire::SeqNum;
 
 use super::prr::Prr;

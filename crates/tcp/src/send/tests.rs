@@ -1,15 +1,10 @@
-//! The send buffer against a plain vector, and recovery's books.
-
-use core::time::Duration;
+//! The send buffer against a plain vector.
 
 use bytes::Bytes;
-use netstack_wire::SeqNum;
 use proptest::prelude::*;
 
 use super::buffer::SendBuffer;
-use super::recovery::Recovery;
 use crate::segment::MAX_SLICES;
-use crate::time::Instant;
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -77,16 +72,4 @@ proptest! {
             prop_assert_eq!(buffer.len() as usize, model.len());
         }
     }
-}
-
-#[test]
-fn copies_that_left_before_the_last_reduction_are_no_new_signal() {
-    // req: R8985-20
-    let at = |millis| Instant::ZERO + Duration::from_millis(millis);
-    let mut recovery = Recovery::new(SeqNum(0));
-    recovery.enter(at(100), SeqNum(1), SeqNum(10_000), 9_999);
-    assert!(!recovery.is_new_signal(at(99)));
-    assert!(recovery.is_new_signal(at(100)), "what left in answer to the first");
-    recovery.enter(at(200), SeqNum(1), SeqNum(10_000), 9_999);
-    assert!(!recovery.is_new_signal(at(199)), "once for each round trip");
 }

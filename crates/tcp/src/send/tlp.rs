@@ -1,6 +1,9 @@
 //! The tail loss probe: a segment that draws an ACK out of a silent peer before the retransmission timer fires
 //! (RFC 8985 7).
 
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 
 use netstack_wire::SeqNum;
