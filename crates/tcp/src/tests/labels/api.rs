@@ -29,6 +29,18 @@ fn transmits(script: &mut Script) -> Vec<Transmit> {
 }
 
 #[test]
+fn a_silent_peer_of_an_open_connection_is_a_timeout_whatever_routers_said() {
+    // req: SHLD-25, S-TMO-1
+    let mut config = config();
+    config.user_timeout(Some(secs(10)));
+    let mut script = Script::established(&config);
+    script.write(10);
+    script.command(|connection, _| connection.handle_icmp(Script::ISS + 1, IcmpNotice::HostUnreachable));
+    script.advance(secs(11));
+    assert_eq!(script.connection.close_reason(), Some(CloseReason::TimedOut));
+}
+
+#[test]
 fn a_soft_error_is_remembered_until_there_is_progress() {
     // req: MUST-47, SHLD-25
     let mut script = Script::established(&config());

@@ -6,6 +6,7 @@ mod links;
 mod pieces;
 mod probes;
 mod reports;
+mod search;
 
 use core::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::config::TcpConfig;
 use crate::congestion::CongestionControl;
 use crate::info::TcpInfo;
 use crate::testing::{Pair, Script, Side, pattern};
+
+pub(super) use search::searching;
 
 /// Octets of headers and timestamps in front of the text of a full segment.
 const OVERHEAD: u32 = 52;

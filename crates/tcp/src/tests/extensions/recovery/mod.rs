@@ -4,6 +4,7 @@ mod bbr;
 mod clocks;
 mod episodes;
 mod heard;
+mod proportion;
 mod rack;
 mod spurious;
 mod tail;

@@ -222,3 +222,48 @@ fn what_something_else_reduced_since_is_not_taken_back() {
     let after = script.connection.info();
     assert_eq!((after.ssthresh, after.cwnd, after.stats.undos), (reduced.ssthresh, reduced.cwnd, 0));
 }
+
+#[test]
+fn a_recovery_is_undone_before_its_end_once_no_copy_is_in_flight() {
+    // req: R5682-6
+    let mut script = stamped();
+    script.advance_ms(100);
+    script.inject(". 1:1(0) ack 1 win 65535 <sack 1449:7241,ts 1000200 1100>");
+    assert!(text_sent(&mut script).contains(&(1, 1448)));
+    script.advance_ms(8);
+    script.inject(". 1:1(0) ack 7241 win 65535 <ts 1000208 1100>");
+    let after = script.connection.info();
+    assert_eq!((after.stats.undos, after.recovery), (1, RecoveryState::Open));
+}
+
+#[test]
+fn a_recovery_is_not_undone_while_a_copy_is_in_flight_that_may_have_been_needed() {
+    // req: R5682-6
+    let mut script = stamped();
+    script.advance_ms(100);
+    script.inject(". 1:1(0) ack 1 win 65535 <sack 2897:11585,ts 1000200 1100>");
+    assert!(text_sent(&mut script).starts_with(&[(1, 1448), (1449, 1448)]));
+    script.advance_ms(8);
+    script.inject(". 1:1(0) ack 1449 win 65535 <sack 2897:11585,ts 1000208 1100>");
+    let first = script.connection.info();
+    assert_eq!((first.stats.undos, first.recovery), (0, RecoveryState::Recovery));
+    script.inject(". 1:1(0) ack 11585 win 65535 <ts 1000208 1100>");
+    assert_eq!(script.connection.info().stats.undos, 1, "that was only late, too");
+}
+
+#[test]
+fn each_of_several_spikes_is_undone() {
+    // req: R5682-6
+    let mut script = stamped();
+    script.write(60 * 1448);
+    for spikes in 1..=3 {
+        let sent_at = (script.now().as_nanos() / 1_000_000) as u32;
+        while script.connection.info().stats.timeouts < spikes {
+            script.advance_ms(10);
+        }
+        let una = 1 + (spikes - 1) * 1448;
+        script.inject(&format!(". 1:1(0) ack {} win 65535 <ts 1002000 {sent_at}>", una + 1448));
+        let info = script.connection.info();
+        assert_eq!((info.stats.spurious_timeouts, info.ssthresh), (spikes, None), "{info:?}");
+    }
+}

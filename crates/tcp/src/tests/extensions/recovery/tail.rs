@@ -269,3 +269,18 @@ fn a_probe_and_the_reordering_timer_leave_the_timeout_in_place() {
     assert_eq!(timers(&script), [false; 3]);
     assert_eq!(script.connection.poll_timeout(), None);
 }
+
+#[test]
+fn a_duplicate_of_the_probe_counts_with_nothing_in_flight_too() {
+    // req: R8985-18
+    let mut script = in_flight(3);
+    script.advance_ms(200);
+    assert_eq!(text_sent(&mut script), full(2..3));
+    ack(&mut script, at(3));
+    script.inject(&format!(". 1:1(0) ack {} win 65535 <sack {}:{}>", at(3), at(2), at(3)));
+    assert_eq!(script.connection.info().stats.dsacks, 1);
+    script.write(M);
+    script.advance_ms(100);
+    ack(&mut script, at(4));
+    assert_eq!(script.connection.info().ssthresh, None, "nothing was lost");
+}

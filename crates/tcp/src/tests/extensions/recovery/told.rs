@@ -188,3 +188,19 @@ fn the_phase_of_new_reno_is_told() {
     ack(&mut script, at(10));
     assert_eq!(script.connection.info().controller_phase, "avoidance");
 }
+
+#[test]
+fn after_recovery_the_window_is_paced_as_in_avoidance() {
+    let mut config = super::config();
+    config.pacing(crate::congestion::Pacing::On);
+    let mut script = sacking_with(&config, ms(100));
+    script.write(10 * M);
+    script.advance_ms(100);
+    sack(&mut script, 0, &[(1, 4)]);
+    script.advance_ms(100);
+    ack(&mut script, at(10));
+    let info = script.connection.info();
+    assert_eq!((info.in_recovery, info.ssthresh), (false, Some(info.cwnd)));
+    let nanos = info.srtt.unwrap().as_nanos() as u64;
+    assert_eq!(info.pacing_rate, Some(u64::from(info.cwnd) * 1_200_000_000 / nanos));
+}

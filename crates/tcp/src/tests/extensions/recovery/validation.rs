@@ -76,3 +76,32 @@ fn a_loss_of_a_window_that_was_used_goes_by_the_window() {
     script.advance_ms(30);
     assert_eq!(script.connection.info().ssthresh, Some((u64::from(window) * 7 / 10) as u32));
 }
+
+#[test]
+fn a_window_of_the_initial_size_needs_no_proof() {
+    // req: R7661-5
+    let mut script = super::in_flight(10);
+    script.advance_ms(100);
+    sack(&mut script, 0, &[(1, 4)]);
+    script.advance_ms(100);
+    ack(&mut script, at(10));
+    script.forget_sent();
+    let mut next = 10;
+    while script.connection.info().cwnd < 9 * M {
+        script.write(script.connection.info().cwnd / M * M);
+        let sent = text_sent(&mut script).len() as u32;
+        script.advance_ms(100);
+        next += sent;
+        ack(&mut script, at(next));
+    }
+    let before = script.connection.info();
+    assert!(before.cwnd <= 10 * M && before.ssthresh < Some(6 * M), "{before:?}");
+    for octets in (0..3_100).map(|round| at(next) + 100 * (round + 1)) {
+        script.write(100);
+        script.advance_ms(100);
+        ack(&mut script, octets);
+        script.forget_sent();
+    }
+    let after = script.connection.info();
+    assert_eq!((after.cwnd, after.ssthresh), (before.cwnd, before.ssthresh));
+}
