@@ -176,7 +176,6 @@ fn carried(syn: &SynRecord, config: &TcpConfig) -> SynRecord {
         window_scale: syn.window_scale.filter(|_| timestamps).map(|scale| scale.min(14)),
         sack_permitted: syn.sack_permitted && timestamps,
         ecn_flags: TcpFlags::empty(),
-        ecn: Ecn::NotEct,
         ..*syn
     }
 }

@@ -171,8 +171,9 @@ impl TcpOptions {
             out.option(MSS, &[&mss.to_be_bytes()]);
         }
         match (self.sack_permitted, self.timestamps) {
-            // SACK permitted takes the place of the two NOPs in front of the timestamps.
-            (true, Some(timestamps)) if out.room() >= 12 => {
+            // SACK permitted takes the place of the two NOPs in front of the timestamps. There is room: but for the MSS they are
+            // the first.
+            (true, Some(timestamps)) => {
                 out.bytes(&[SACK_PERMITTED, 2, TIMESTAMPS, 10]);
                 out.bytes(&timestamps.val.to_be_bytes());
                 out.bytes(&timestamps.ecr.to_be_bytes());
