@@ -130,3 +130,6 @@ impl AckPolicy {
         allowed
     }
 }
+
+#[cfg(test)]
+mod tests;

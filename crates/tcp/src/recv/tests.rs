@@ -1,5 +1,8 @@
 //! Reassembly against a plain array of octets.
 
+mod blocks;
+mod updates;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -72,6 +75,7 @@ proptest! {
             let end = assembler.take_ready(left, |piece| out.extend_from_slice(&piece));
             prop_assert_eq!(end, right);
             prop_assert_eq!(&out[..], &pattern(left as u32, right as u32)[..]);
+            prop_assert_eq!(assembler.memory(), assembler.cost(), "small pieces hold no more than themselves");
         }
         prop_assert!(assembler.is_empty());
         prop_assert_eq!(assembler.cost(), 0);

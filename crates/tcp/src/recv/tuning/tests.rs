@@ -77,6 +77,25 @@ fn a_steady_rate_asks_for_twice_a_round_trip_of_it() {
     assert_eq!(run(500, 1_000), size, "and no more");
 }
 
+/// Two more such steps may come before the next estimate: a sender that adds a tenth in each round trip gets a fifth more.
+#[test]
+fn a_sender_that_speeds_up_gets_room_for_its_next_steps() {
+    let mut tuning = tuned(LIMIT);
+    let (mut total, mut flight) = (0, 10 * MSS);
+    for round in 0..30_u32 {
+        let echo = Some((round, Duration::from_millis(100)));
+        let arrived = Arrived { echo, ..segment(u64::from(round) * 101, total, total) };
+        tuning.on_text(&arrived, LIMIT);
+        tuning.on_read(0);
+        total += flight;
+        flight += flight / 10;
+    }
+    // What the last round trip brought is two steps behind.
+    let steady = 2 * (flight * 100 / 121) + 16 * MSS;
+    let percent = tuning.size() * 100 / steady;
+    assert!((115..125).contains(&percent), "{percent} % of {steady}");
+}
+
 #[test]
 fn a_reader_that_lags_gets_no_headroom() {
     let size = |unread| {
@@ -115,6 +134,7 @@ fn the_round_trip_comes_from_echoes_or_from_whole_windows() {
     assert_eq!(at(0, 0, None, None), None);
     assert_eq!(at(20, 10_000, None, None), None);
     assert_eq!(at(40, FIRST_BUFFER, None, None), Some(39));
+    assert_eq!(at(50, FIRST_BUFFER + 10_000, None, None), Some(39), "a part of a window tells nothing");
     assert_eq!(at(140, 2 * FIRST_BUFFER, None, None), Some(39), "the shortest");
     let ms = Duration::from_millis;
     assert_eq!(at(150, 2 * FIRST_BUFFER, Some((7, ms(80))), None), Some(80));
