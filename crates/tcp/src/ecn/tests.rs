@@ -1,5 +1,7 @@
 //! The count behind the ACE field, on its own.
 
+mod rules;
+
 use core::time::Duration;
 
 use netstack_wire::tcp::TcpFlags;
