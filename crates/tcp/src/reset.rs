@@ -1,5 +1,8 @@
 //! The answer to a segment that belongs to no connection (RFC 9293 3.5.2, 3.10.7.1).
 
+#[cfg(test)]
+mod tests;
+
 use netstack_wire::SeqNum;
 use netstack_wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
 

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use netstack_wire::tcp::TcpFlags;
+use netstack_wire::tcp::{FastOpenCookie, TcpFlags};
 
 use super::{Listener, SynAction, SynCookies, SynDrop, SynPolicy};
+use crate::fast_open::{CookieKey, FastOpenAnswer};
 use crate::segment::Segment;
 use crate::testing::{Line, Script};
 use crate::time::Instant;
@@ -196,4 +197,39 @@ fn no_cookie_for_a_tuple_in_time_wait_nor_from_a_listener_that_defers() {
         }
         assert_eq!(handle(&mut listener, SYN), SynAction::Drop(SynDrop::TooManyHalfOpen));
     }
+}
+
+/// A connection whose data is taken early waits for `accept` from its SYN on, within the backlog as any other.
+#[test]
+fn a_connection_by_fast_open_takes_its_place_in_the_queue_at_once() {
+    // req: R7413-3, R7413-4, R4987-6
+    let key = CookieKey::new([9; 16]);
+    let mut listener = Listener::new(2, 10);
+    assert_eq!((listener.fast_open_limit(), listener.fast_open_pending()), (0, 0));
+    listener.set_fast_open(key, 5);
+    assert_eq!(listener.fast_open_limit(), 5);
+    let mut syn = segment("S 0:100(100) win 1000 <mss 1460>");
+    let mut opens = |listener: &mut Listener, cookie| {
+        syn.header.options.fast_open = Some(cookie);
+        listener.handle_syn(NOW, Script::tuple(), &syn)
+    };
+    let cookie = key.cookie(NOW, &Script::tuple());
+    for held in 1..=2 {
+        let SynAction::Spawn(record) = opens(&mut listener, cookie) else { panic!("there is room") };
+        assert_eq!(record.fast_open, FastOpenAnswer::Accepted(None));
+        assert_eq!((listener.half_open(), listener.queued(), listener.fast_open_pending()), (0, held, held));
+    }
+    assert_eq!(opens(&mut listener, cookie), SynAction::Drop(SynDrop::BacklogFull));
+    // Accepted, and its handshake over: what is left of it is nothing; of one that was reset a minute.
+    listener.dequeued();
+    listener.fast_open_ended(NOW, false);
+    assert_eq!((listener.queued(), listener.fast_open_pending()), (1, 1));
+    listener.fast_open_ended(NOW, true);
+    assert_eq!(listener.fast_open_pending(), 1);
+    // Who asks for a cookie begins a handshake as any other.
+    let SynAction::Spawn(record) = opens(&mut listener, FastOpenCookie::REQUEST) else {
+        panic!("there is room")
+    };
+    assert_eq!(record.fast_open, FastOpenAnswer::Given(cookie));
+    assert_eq!((listener.half_open(), listener.queued()), (1, 1));
 }

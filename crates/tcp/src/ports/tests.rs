@@ -62,3 +62,18 @@ fn a_port_is_not_chosen_again_soon() {
         .collect();
     assert_eq!(picked.len(), 16_384, "the whole range comes before a repetition");
 }
+
+/// The walk goes on where the last one has stopped, however often it has been around: none comes again before all others have.
+#[test]
+fn any_range_comes_whole_before_a_repetition() {
+    // req: R6056-1
+    for count in [10_u16, 1_000] {
+        let mut ports = PortAllocator::new([5; 16], 7_000..=6_999 + count);
+        let picked: Vec<_> = (0..70_000)
+            .map(|_| ports.pick([192, 0, 2, 1].into(), ([198, 51, 100, 1], 80).into(), |_| false))
+            .collect();
+        let (first, others) = picked.split_at(usize::from(count));
+        assert_eq!(first.iter().collect::<HashSet<_>>().len(), first.len());
+        assert!(others.iter().zip(&picked).all(|(port, before)| port == before), "{count} ports");
+    }
+}

@@ -311,3 +311,19 @@ proptest! {
         prop_assert!(check(now + SynCookies::LIFETIME).is_none());
     }
 }
+
+/// To all but us a cookie is a number like any other: neither the time nor the class of the MSS stands in it to be read.
+#[test]
+fn a_cookie_looks_like_any_initial_sequence_number() {
+    // req: R4987-3, MUST-9
+    let line: crate::testing::Line = "S 0:0(0) win 1000 <mss 1460>".parse().unwrap();
+    let syn = |client: u32| line.to_segment((50_000, 7), SeqNum(client), SeqNum(0));
+    let ours = Arc::new(TcpConfig::new());
+    let tops: std::collections::HashSet<_> = (0..200)
+        .map(|client| {
+            let record = SynRecord::from_segment(tuple(), &syn(client), NOW);
+            cookies().answer(NOW, &record, opening(tuple(), SeqNum(0)), &ours).seq.0 >> 27
+        })
+        .collect();
+    assert!(tops.len() > 20, "{} of the 32 values of the highest five bits", tops.len());
+}
