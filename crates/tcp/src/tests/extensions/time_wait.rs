@@ -154,8 +154,49 @@ fn timestamps_where_there_were_none_open_anew() {
     // req: R6191-3
     let (script, record) = in_time_wait(&config(), PLAIN);
     for seq in [0, 13, 3_000_000_000_u32] {
-        assert!(reopens(&script, &record, &format!("S {seq}:{seq}(0) <mss 1460,ts 1 0>")));
+        // There is nothing that they could be older than.
+        for ts in [0, 1, 0x9000_0000_u32] {
+            assert!(reopens(&script, &record, &format!("S {seq}:{seq}(0) <mss 1460,ts {ts} 0>")), "{ts}");
+        }
     }
+}
+
+/// An ACK in its place is answered only where its timestamp is old, and the answer has timestamps where the connection had.
+#[test]
+fn a_stale_ack_is_answered_with_the_records_timestamp() {
+    // req: R7323-15, R7323-8, R1337-2
+    let line = |ts: u32| format!(". 12:12(0) ack 2 <ts {ts} 0>");
+    let (script, mut record) = in_time_wait(&config(), WITH_TS);
+    for ts in [LAST_TS, LAST_TS + 1] {
+        assert_eq!(answer(&script, &mut record, &line(ts)), None, "{ts}");
+    }
+    let stale = segment(&script, &line(LAST_TS - 1));
+    let TimeWaitAction::Reply(header) = record.handle_segment(script.now(), &stale) else {
+        panic!("an old duplicate is answered")
+    };
+    assert_eq!(header.options.timestamps.map(|ts| ts.ecr), Some(LAST_TS));
+    // Where none were agreed on they are not looked at, and not sent.
+    let (script, mut record) = in_time_wait(&config(), PLAIN);
+    assert_eq!(answer(&script, &mut record, &line(0x9000_0000)), None);
+    let TimeWaitAction::Reply(header) =
+        record.handle_segment(script.now(), &segment(&script, "F. 11:11(0) ack 2"))
+    else {
+        panic!("a FIN is answered")
+    };
+    assert_eq!(header.options.timestamps, None);
+}
+
+/// The pause between two answers to empty segments is over when its time has come.
+#[test]
+fn after_the_pause_an_empty_segment_is_answered_again() {
+    // req: R5961-8
+    let (script, mut record) = in_time_wait(&config(), PLAIN);
+    let strange = segment(&script, ". 4000:4000(0) ack 77");
+    let mut answered = |now| matches!(record.handle_segment(now, &strange), TimeWaitAction::Reply(_));
+    assert!(answered(script.now()));
+    assert!(!answered(script.now() + ms(499)));
+    assert!(answered(script.now() + ms(500)), "two a second at most");
+    assert!(!answered(script.now() + ms(501)));
 }
 
 #[test]
