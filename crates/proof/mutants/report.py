@@ -12,7 +12,8 @@ INTRO = """# Mutation testing
 
 What cargo-mutants changes in `crates/tcp` and `crates/wire`, and whether a test of the crates notices. cargo-mutants lists the
 mutants; one build holds all of them, each behind a switch, so that a mutant costs a run of the tests that reach it and no build.
-How, and how to run it: [crates/proof/mutants](../crates/proof/mutants/README.md). This page is generated.
+Constants have a build of their own each, by
+cargo-mutants. How, and how to run it: [crates/proof/mutants](../crates/proof/mutants/README.md). This page is generated.
 
 """
 
@@ -41,23 +42,23 @@ def table(mutants, verdicts):
     columns = []
     for package in PACKAGES:
         mine = [m for m in mutants if m["package"] == package]
-        status = Counter(m["status"] for m in mine)
-        seen = [verdicts[m["key"]] for m in mine if m["key"] in verdicts]
-        kind = Counter(v["verdict"] for v in seen)
-        others = sum(1 for v in seen if v["verdict"] != "survived" and v["package"] != package)
+        unviable = sum(1 for m in mine if "unviable" in (m["status"], verdicts.get(m["key"], {}).get("verdict")))
+        seen = [(m, v) for m in mine if (v := verdicts.get(m["key"])) and v["verdict"] != "unviable"]
+        alone = sum(1 for m, _ in seen if m["status"] == "inexpressible")
+        kind = Counter(v["verdict"] for _, v in seen)
+        others = sum(1 for _, v in seen if v["verdict"] != "survived" and v["package"] != package)
         noticed = kind["caught"] + kind["timeout"]
-        tried = len(seen)
-        whole = tried == status["viable"] + sum(1 for m in mine if m["status"] == "inexpressible" and m["key"] in verdicts)
+        tried, viable = len(seen), len(mine) - unviable
         columns.append([
             ("listed by cargo-mutants", len(mine)),
-            ("do not compile", status["unviable"]),
-            ("in constants and opaque types, which no switch reaches", status["inexpressible"]),
-            ("tried", f"{tried} of {status['viable']}"),
+            ("do not compile", unviable),
+            ("tried", f"{tried} of {viable}"),
+            ("of these with a build of their own: constants, opaque types", alone),
             ("a test fails", kind["caught"]),
             ("of these a test of `crates/tcp` only", others or "–"),
-            ("no end within 10 s of processor time", kind["timeout"]),
+            ("no end in time", kind["timeout"]),
             ("survived", kind["survived"]),
-            ("**caught, of those tried**", f"**{100 * noticed / tried:.1f} %**" + ("" if whole else f" ({bounds(noticed, tried)})")),
+            ("**caught, of those tried**", f"**{100 * noticed / tried:.1f} %**" + ("" if tried == viable else f" ({bounds(noticed, tried)})")),
         ])
     for cells in zip(*columns):
         rows.append(f"| {cells[0][0]} | " + " | ".join(str(value) for _, value in cells) + " |")
@@ -88,9 +89,9 @@ def main():
             text += f"**{reason}** ({len(groups[reason])})\n\n{bullets(groups[reason])}\n"
     if groups[""]:
         text += f"**Not looked into yet, or a test is missing.** ({len(groups[''])})\n\n{bullets(groups[''])}\n"
-    left = [m for m in mutants if m["status"] == "inexpressible"]
-    text += f"## Not tried\n\nWhere the compiler evaluates, or a type has no name, nothing can be switched ({len(left)}):\n\n{bullets(left)}"
-    (ROOT / "docs" / "mutants.md").write_text(text)
+    if left := [m for m in mutants if m["status"] != "unviable" and m["key"] not in verdicts]:
+        text += f"## Not tried ({len(left)})\n\n{bullets(left)}\n"
+    (ROOT / "docs" / "mutants.md").write_text(text.rstrip() + "\n")
     for key in unused:
         print("survives no more:", key)
 

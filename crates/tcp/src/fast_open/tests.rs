@@ -131,6 +131,11 @@ fn a_client_remembers_cookie_and_mss_for_two_days() {
     assert_eq!(cache.offer(NOW, LOCAL, server(1)), Some(known));
     cache.learn(NOW, LOCAL, server(1), &news(FastOpen::Fallback, Some(6), false));
     assert_eq!(cache.cookie(LOCAL, server(1)), FastOpenCookie::new(&[6; 8]));
+    assert!(
+        cache
+            .offer(NOW + (48 * HOUR - Duration::from_nanos(1)), LOCAL, server(1))
+            .is_some_and(|offer| offer.cookie.is_some())
+    );
     assert_eq!(cache.offer(NOW + 48 * HOUR, LOCAL, server(1)), Some(FastOpenOffer::default()));
     assert_eq!(cache.cookie(LOCAL, server(1)), None);
 }

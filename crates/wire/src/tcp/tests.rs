@@ -80,6 +80,7 @@ fn flags_are_a_set() {
     );
     assert!(both.contains(ack) && !both.contains(ack | TcpFlags::FIN));
     assert_eq!((both - syn, both.without(ack | TcpFlags::FIN), ack - syn), (ack, syn, ack));
+    assert_eq!((both | ack, both.union(syn)), (both, both));
     assert_eq!(TcpFlags::from_bits(0xfe12), both);
 }
 
