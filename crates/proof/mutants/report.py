@@ -12,8 +12,8 @@ INTRO = """# Mutation testing
 
 What cargo-mutants changes in `crates/tcp` and `crates/wire`, and whether a test of the crates notices. cargo-mutants lists the
 mutants; one build holds all of them, each behind a switch, so that a mutant costs a run of the tests that reach it and no build.
-Constants have a build of their own each, by
-cargo-mutants. How, and how to run it: [crates/proof/mutants](../crates/proof/mutants/README.md). This page is generated.
+The few that no switch reaches are tried by cargo-mutants itself. How, and how to run it:
+[crates/proof/mutants](../crates/proof/mutants/README.md). This page is generated.
 
 """
 
