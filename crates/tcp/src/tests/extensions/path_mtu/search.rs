@@ -28,6 +28,17 @@ fn a_probe_leaves_when_it_is_due_and_before_other_text() {
     assert_eq!((sent[0], sent[1]), ((1, M), (1 + M, SMALL)));
 }
 
+/// Three segments are to follow it, so that its loss is noticed without a timeout.
+// req: R4821-2
+#[test]
+fn a_probe_leaves_where_enough_follows() {
+    for (missing, first) in [(0, M), (1, SMALL)] {
+        let (mut script, _) = searching(&config(), ",sackOK");
+        script.write(M + 3 * SMALL - missing);
+        assert_eq!(text_sent(&mut script)[0], (1, first), "{missing} octets missing");
+    }
+}
+
 /// Without blocks its loss could not be told from that of its followers.
 // req: R4821-3
 #[test]

@@ -27,6 +27,19 @@ fn a_lone_segment_leaves_the_peer_time_to_hold_back_its_ack() {
 }
 
 #[test]
+fn less_than_two_full_segments_leave_it_that_time_as_well() {
+    // req: R8985-13
+    for (octets, wait) in [(2 * M - 1, 240), (2 * M, 200)] {
+        let mut script = sacking_with(&config(), ms(100));
+        script.write(octets);
+        let sent = script.now();
+        script.forget_sent();
+        script.advance_ms(299);
+        script.expect_after(sent, ms(wait), &format!("P. {}:{}({}) ack 1", at(1), 1 + octets, octets - M));
+    }
+}
+
+#[test]
 fn without_a_round_trip_a_probe_waits_no_longer_than_the_timeout() {
     // req: R8985-13
     let mut script = connecting(&config());
