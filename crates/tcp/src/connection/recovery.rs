@@ -42,7 +42,7 @@ impl Connection {
             duplicate: turn.duplicate,
             echo: turn.echo,
         });
-        self.undo_if_spurious(now, &turn);
+        self.undo_if_spurious(now, &turn, self.scaled_window(seg));
         let found =
             if self.agreed.sack { self.look_for_losses(now) } else { self.count_duplicate(now, &turn) };
         self.tell_controller(now, &turn, &found);
@@ -112,8 +112,9 @@ impl Connection {
         snd.rack.window(!snd.recovery.is_open(), snd.board.sacked_segments(), least, srtt)
     }
 
-    /// R5682-4, R5682-6: what the last loss or timeout did to the window is taken back where it was a mistake.
-    fn undo_if_spurious(&mut self, now: Instant, turn: &Turn) {
+    /// R5682-4, R5682-6: what the last loss or timeout did to the window is taken back where it was a mistake. The ACK announces
+    /// `window`, which SND.WND does not say yet.
+    fn undo_if_spurious(&mut self, now: Instant, turn: &Turn, window: u32) {
         let snd = &mut self.snd;
         let state = snd.recovery.state();
         let evidence = Evidence {
@@ -124,7 +125,7 @@ impl Connection {
             news: &turn.news,
             point: snd.board.position(snd.recovery.point()),
             resent: snd.board.resent() > 0,
-            has_new: snd.has_unsent() && snd.usable_window() > 0,
+            has_new: snd.has_unsent() && window > snd.flight_size(),
             sack: self.agreed.sack,
         };
         if !snd.recovery.is_spurious(&evidence) {

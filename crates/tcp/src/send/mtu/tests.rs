@@ -71,6 +71,18 @@ proptest! {
 }
 
 #[test]
+fn the_estimate_falls_below_what_vanished_and_not_below_the_bases() {
+    // req: R4821-1
+    for (packet, base) in
+        [(1_500, Some(1_200)), (1_201, Some(1_200)), (1_200, Some(576)), (577, Some(576)), (576, None)]
+    {
+        let mut path = PathMtu::default();
+        assert_eq!(path.fall_back(at(0), packet, &bounds(1_500)), base.is_some());
+        assert_eq!(path.mtu(), base, "{packet}");
+    }
+}
+
+#[test]
 fn a_size_that_arrived_is_followed_by_the_next_at_once_and_one_that_was_lost_by_another_try_after_15_s() {
     // req: R8899-3, R8899-5
     let mut path = black_hole(9_000);

@@ -61,6 +61,16 @@ fn without_new_text_there_is_nothing_to_try() {
 }
 
 #[test]
+fn without_room_in_the_peers_window_there_is_nothing_to_try() {
+    // req: R5682-3
+    for (room, sent) in [(0, full(1..3)), (M, full(10..11))] {
+        let mut script = timed_out();
+        script.inject(&format!(". 1:1(0) ack {} win {}", at(1), 9 * M + room));
+        assert_eq!(text_sent(&mut script), sent, "{room} octets of it");
+    }
+}
+
+#[test]
 fn an_ack_of_everything_ends_it() {
     // req: R5682-3
     let mut script = timed_out();
