@@ -108,6 +108,7 @@ fn a_reader_that_lags_gets_no_headroom() {
     };
     assert_eq!(size(60_000), 2 * 40_000 + 16 * MSS);
     assert!(size(0) > size(60_000));
+    assert_eq!(size(4_000), size(0), "what is about to be read is no lag");
 }
 
 #[test]
