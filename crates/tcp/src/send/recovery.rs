@@ -339,8 +339,7 @@ impl Recovery {
             }
             Frto::Probing(_) => {
                 // R5682-4, R5682-7: what was sent before the timeout, and not again, arrived after it.
-                let original = evidence.news.original.is_some_and(|end| end <= evidence.point);
-                let spurious = if evidence.sack { original } else { evidence.advanced };
+                let spurious = evidence.news.original.is_some_and(|end| end <= evidence.point);
                 if spurious || evidence.duplicate || evidence.news.delivered > 0 {
                     self.frto = Frto::Off;
                     // R5682-5: what was held back leaves, beside the two new segments.

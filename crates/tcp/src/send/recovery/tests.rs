@@ -213,6 +213,21 @@ fn an_ack_that_tells_nothing_leaves_forward_recovery_as_it_is() {
     assert_eq!((recovery.frto_allows(), recovery.due), (None, true), "the hole leaves now");
 }
 
+/// The first segment may have left in pieces: the ACK of the second says no more than that of the first.
+#[test]
+fn an_ack_of_another_copy_does_not_undo_a_timeout() {
+    // req: R5682-4
+    for (original, spurious) in [(None, false), (Some(2_001), true)] {
+        let mut delivered = news(MSS);
+        let mut recovery = Recovery::new(SeqNum(0));
+        timed_out(&mut recovery, at(500));
+        assert!(!recovery.is_spurious(&Evidence { sack: false, ..advance(501, &delivered) }));
+        delivered.original = original;
+        assert_eq!(recovery.is_spurious(&Evidence { sack: false, ..advance(1_001, &delivered) }), spurious);
+        assert_eq!((recovery.frto_allows(), recovery.due), (None, !spurious));
+    }
+}
+
 #[test]
 fn with_sack_what_is_delivered_of_new_text_makes_the_timeout_real() {
     // req: R5682-7

@@ -67,6 +67,23 @@ fn a_probe_in_pieces_proves_nothing() {
     assert_eq!(pair.connection(Side::A).info().in_flight, 0, "nothing is missing");
 }
 
+/// A window of full segments that vanished, without SACK, leaves again in pieces of next to nothing: no timeout of these is
+/// taken for a mistake.
+// req: R5682-4, R4821-1
+#[test]
+fn a_lost_window_leaves_again_in_tiny_pieces() {
+    let mut config = config();
+    config.sack(false).timestamps(false).min_path_mtu(68);
+    let mut pair = sending(&config, 106_945);
+    pair.run_for(ms(20));
+    pair.narrow(576, None);
+    pair.run_for(ms(20));
+    pair.command(Side::A, |connection, _| connection.set_link_mtu(68));
+    pair.command(Side::A, |connection, _| connection.set_link_mtu(96));
+    finish(&mut pair, 106_945, Duration::from_secs(300));
+    assert_eq!(pair.connection(Side::A).info().stats.spurious_timeouts, 0);
+}
+
 /// A search goes as far as the link does, also where that has become narrower since it began.
 // req: R4821-2, R8899-3
 #[test]
