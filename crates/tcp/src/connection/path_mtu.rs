@@ -59,6 +59,11 @@ impl Connection {
         self.tuple.ip_header_len() as u16 + 20
     }
 
+    /// Octets of the packet that carries `text` octets of text, with the options of every segment.
+    fn packet(&self, text: u32) -> u32 {
+        u32::from(self.headers()) + text + if self.agreed.timestamps { 12 } else { 0 }
+    }
+
     /// The send MSS follows from what the peer announced, what the link takes and what the path takes (MUST-15, MUST-16).
     pub(super) fn fit_segments(&mut self) {
         let by_path = self.path_mtu().saturating_sub(self.headers());
@@ -79,11 +84,9 @@ impl Connection {
             return;
         }
         let Some(segment) = self.snd.board.segment_at(seq) else { return };
-        let text = u32::from(self.headers()) + segment.len;
-        let packet = text + if self.agreed.timestamps { 12 } else { 0 };
         let bounds = self.bounds();
-        let Some(mtu) = bounds.floor.believed(mtu, packet) else { return };
-        if u32::from(mtu) >= text + MAX_OPTIONS {
+        let Some(mtu) = bounds.floor.believed(mtu, self.packet(segment.len)) else { return };
+        if u32::from(mtu) >= u32::from(self.headers()) + segment.len + MAX_OPTIONS {
             return;
         }
         let probe = self.snd.path.probe().filter(|probe| probe.start == seq);
@@ -118,8 +121,7 @@ impl Connection {
             return;
         }
         let Some(segment) = self.snd.board.segment_at(self.snd.una) else { return };
-        let packet = u32::from(self.headers()) + segment.len;
-        if self.snd.path.fall_back(now, packet, &self.bounds()) {
+        if self.snd.path.fall_back(now, self.packet(segment.len), &self.bounds()) {
             tracing::debug!(mtu = self.path_mtu(), "full segments vanish: smaller ones are tried");
             self.stats.rare().path_mtu_reductions += 1;
             self.fit_segments();

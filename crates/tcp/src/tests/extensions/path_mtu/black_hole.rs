@@ -21,6 +21,26 @@ fn a_path_that_swallows_full_segments_is_found_out() {
     }
 }
 
+/// Options count in the size of what vanishes: a path that takes a base exactly is found out where packets are an octet larger.
+// req: R4821-1
+#[test]
+fn a_path_that_is_an_octet_too_narrow_is_found_out() {
+    for base in [1200, 576] {
+        for mtu in [base + 1, base + 12, base + 13] {
+            for timestamps in [false, true] {
+                let mut config = config();
+                config.timestamps(timestamps);
+                let mut pair = Pair::established(&config);
+                pair.narrow(base, None);
+                pair.command(Side::A, |connection, now| connection.set_path_mtu(now, mtu));
+                pair.write(Side::A, &pattern(1, 20_001));
+                finish(&mut pair, 20_000, Duration::from_secs(60));
+                assert_eq!(pair.connection(Side::A).path_mtu(), base, "from {mtu}");
+            }
+        }
+    }
+}
+
 /// The search tries the size that was given up, then goes up from the base by sizes of links and tunnels, and ends below what
 /// is lost.
 // req: R4821-1, R8899-3, R8899-5
