@@ -5,6 +5,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::Fate;
 
+/// An ACK with all the options that a header takes. Over what takes less, one with many blocks gets lost for good: it bears no
+/// text, so that no router's report about it is believed (R5927-4).
+const LEAST_PATH: u16 = 80;
+
 #[derive(Debug, Clone)]
 struct Change {
     after: u64,
@@ -17,7 +21,7 @@ struct Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let mtu = prop_oneof![68..1600_u16, 1200..1501_u16];
+    let mtu = prop_oneof![LEAST_PATH..1600, 1200..1501_u16];
     let shared = prop::option::weighted(0.2, 68..1600_u16);
     let link = prop::option::weighted(0.3, 68..1600_u16);
     (0..400_u64, mtu, any::<bool>(), shared, link).prop_map(|(after, mtu, reports, shared, link)| {
