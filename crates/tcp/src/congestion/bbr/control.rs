@@ -44,8 +44,7 @@ impl Bbr {
             Some(min_rtt) => octets_in(bw, min_rtt),
             None => self.initial_cwnd.into(),
         };
-        // One below what stands for no bound.
-        u32::try_from(percent(octets, gain)).unwrap_or(UNBOUNDED).min(UNBOUNDED - 1)
+        u32::try_from(percent(octets, gain)).unwrap_or(u32::MAX)
     }
 
     pub(super) fn bdp(&self, gain: u64) -> u32 {
@@ -60,7 +59,7 @@ impl Bbr {
     fn with_quantization(&self, inflight: u32) -> u32 {
         let inflight = inflight.max(self.send_quantum().saturating_mul(3)).max(self.min_pipe_cwnd());
         let more = if self.phase == Phase::Up { self.mss.saturating_mul(2) } else { 0 };
-        inflight.saturating_add(more).min(UNBOUNDED - 1)
+        inflight.saturating_add(more)
     }
 
     /// The least window: enough for one ACK per two segments.

@@ -79,7 +79,7 @@ impl Bandwidth {
             self.start_round();
         }
         // RBBR-2: what the application held back shows no less than the path has.
-        if rs.rate > 0 && (rs.rate >= self.max() || !rs.app_limited) {
+        if rs.rate >= self.max() || !rs.app_limited {
             self.max[1] = self.max[1].max(rs.rate);
         }
     }

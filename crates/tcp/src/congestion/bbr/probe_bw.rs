@@ -15,25 +15,11 @@ const MAX_PROBE_ROUNDS: u32 = 63;
 const PROBE_WAIT: Duration = Duration::from_secs(2);
 const PROBE_WAIT_SPREAD: u64 = 1_000_000_000;
 
-/// What the ACKs that come now tell of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum AckPhase {
-    #[default]
-    Init,
-    /// The pipe is refilled, nothing was probed yet.
-    Refilling,
-    /// Probing began less than a round ago.
-    ProbeStarting,
-    /// They tell of the probe.
-    ProbeFeedback,
-    /// Probing ended less than a round ago.
-    ProbeStopping,
-}
-
 /// Where the cycle stands.
 #[derive(Debug, Default)]
 pub(super) struct Cycle {
-    pub(super) ack_phase: AckPhase,
+    /// Probing ended less than a round ago: the ACKs that come now still tell of it.
+    pub(super) stopping: bool,
     /// When the cycle began.
     stamp: Instant,
     /// How long to wait with the next probe.
@@ -100,7 +86,7 @@ impl Bbr {
         self.cycle.rounds_since_probe = self.draw(2) as u32;
         self.cycle.wait = PROBE_WAIT + Duration::from_nanos(self.draw(PROBE_WAIT_SPREAD));
         self.cycle.stamp = now;
-        self.cycle.ack_phase = AckPhase::ProbeStopping;
+        self.cycle.stopping = true;
         self.bw.start_round();
         self.phase = Phase::Down;
     }
@@ -109,13 +95,13 @@ impl Bbr {
         self.reset_short_term_model();
         self.cycle.up_rounds = 0;
         self.cycle.up_acks = 0;
-        self.cycle.ack_phase = AckPhase::Refilling;
+        self.cycle.stopping = false;
         self.bw.start_round();
         self.phase = Phase::Refill;
     }
 
     pub(super) fn start_probe_bw_up(&mut self, now: Instant, rate: u64) {
-        self.cycle.ack_phase = AckPhase::ProbeStarting;
+        self.cycle.stopping = false;
         self.bw.start_round();
         self.full_pipe.reset(rate);
         self.cycle.stamp = now;
@@ -125,17 +111,10 @@ impl Bbr {
 
     /// BBRAdaptLongTermModel (draft 5.5.10.2).
     fn adapt_long_term_model(&mut self, ack: &Ack, rs: &RateSample) {
-        if self.bw.round_start {
-            match self.cycle.ack_phase {
-                AckPhase::ProbeStarting => self.cycle.ack_phase = AckPhase::ProbeFeedback,
-                AckPhase::ProbeStopping => {
-                    self.cycle.samples = false;
-                    self.cycle.ack_phase = AckPhase::Init;
-                    if self.phase.in_probe_bw() && !rs.app_limited {
-                        self.bw.advance_filter();
-                    }
-                }
-                _ => {}
+        if self.bw.round_start && core::mem::take(&mut self.cycle.stopping) {
+            self.cycle.samples = false;
+            if self.phase.in_probe_bw() && !rs.app_limited {
+                self.bw.advance_filter();
             }
         }
         if self.is_inflight_too_high(rs.lost, rs.tx_in_flight) {

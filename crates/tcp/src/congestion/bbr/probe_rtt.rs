@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use super::probe_bw::AckPhase;
 use super::{Ack, Bbr, Phase};
 use crate::time::Instant;
 
@@ -40,7 +39,8 @@ impl Bbr {
             rtt.recent_stamp = ack.now;
         }
         let expired = ack.now - rtt.min_stamp > MIN_RTT_FILTER_LEN;
-        if expired || rtt.min.is_none_or(|min| rtt.recent.is_some_and(|recent| recent < min)) {
+        // One as short as the least is the least of the ten seconds that follow it.
+        if expired || rtt.min.is_none_or(|min| rtt.recent.is_some_and(|recent| recent <= min)) {
             rtt.min = rtt.recent;
             rtt.min_stamp = rtt.recent_stamp;
         }
@@ -51,7 +51,7 @@ impl Bbr {
             self.save_cwnd();
             self.phase = Phase::ProbeRtt;
             self.rtt.done_at = None;
-            self.cycle.ack_phase = AckPhase::ProbeStopping;
+            self.cycle.stopping = true;
             self.bw.start_round();
         }
         if self.phase == Phase::ProbeRtt {

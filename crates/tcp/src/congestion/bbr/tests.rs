@@ -1,5 +1,8 @@
 //! BBR over the model link, row by row.
 
+mod bounds;
+mod signals;
+
 use core::time::Duration;
 
 use super::{Bbr, Phase, UNBOUNDED};
