@@ -1,5 +1,7 @@
 //! CUBIC against the equations of RFC 9438 in floating point.
 
+mod edges;
+
 use core::time::Duration;
 
 use netstack_wire::SeqNum;
