@@ -24,19 +24,20 @@ fn growth_too_small_for_an_octet_is_owed() {
 #[test]
 fn the_clock_runs_while_something_is_in_flight() {
     // req: R9438-3
-    let windows = [0, 1, 20 * M].map(|flight| {
-        let mut path = Path::after_loss(100, 40);
-        for _ in 0..50 {
+    // One ACK for each window; between two of them, a segment leaves.
+    let windows = [0, M, 20 * M].map(|flight| {
+        let mut path = Path::after_loss(100, 400);
+        let start = path.cubic.cwnd();
+        for _ in 0..60 {
+            path.now += path.rtt / 2;
             if flight > 0 {
                 path.cubic.on_sent(path.now, flight, M, false);
             }
-            path.round();
-            let now = path.now;
-            if flight > 0 {
-                path.cubic.on_sent(now + path.rtt / 2, flight, M, false);
-            }
+            path.now += path.rtt / 2;
+            path.ack(path.cubic.cwnd(), true);
         }
-        path.cubic.cwnd()
+        path.cubic.cwnd() - start
     });
+    assert!(windows[0] > 100 * M, "{windows:?}");
     assert_eq!(windows, [windows[0]; 3]);
 }
