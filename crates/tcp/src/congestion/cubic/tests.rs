@@ -201,6 +201,9 @@ fn fast_convergence_gives_room_to_others() {
     path.cubic.cwnd = 90 * M;
     path.lose(90);
     assert_eq!(path.cubic.w_max, 90 * M, "above the last height: no convergence");
+    path.cubic.cwnd = 90 * M;
+    path.lose(90);
+    assert_eq!(path.cubic.w_max, 90 * M, "as high as the last time: none either");
 }
 
 #[test]

@@ -13,6 +13,19 @@ fn where_renos_window_has_reached_that_of_the_last_loss_it_grows_as_reno_does() 
 }
 
 #[test]
+fn where_both_windows_are_the_same_the_curve_leads() {
+    // req: R9438-1, R9438-4
+    // A round trip so long that the target is half as much again: an octet of growth for two that are acknowledged.
+    let mut path = Path::new(10_000);
+    path.cubic.inherit(100 * M, 0);
+    for _ in 0..100 {
+        path.ack(1, true);
+    }
+    let grown = path.cubic.cwnd() - 100 * M;
+    assert!((49..=50).contains(&grown), "{grown}");
+}
+
+#[test]
 fn growth_too_small_for_an_octet_is_owed() {
     // req: R9438-1
     let mut epoch = Epoch::new(10 * M, 10 * M, M);
