@@ -7,3 +7,4 @@ mod fingerprint;
 mod labels;
 mod reach;
 mod states;
+pub(crate) mod witness;

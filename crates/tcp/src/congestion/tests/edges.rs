@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::congestion::cubic::Cubic;
 use crate::congestion::{Ack, Congestion, Controller, NewReno, Signal};
+use crate::tests::witness::Witness;
 use crate::time::Instant;
 
 const M: u32 = 1_000;
@@ -87,32 +88,10 @@ fn what_newreno_counted_beyond_a_window_counts_for_the_next() {
     assert_eq!(reno.cwnd(), 12 * M);
 }
 
-/// All that a controller has to have.
-#[derive(Debug)]
-struct Least;
-
-impl Controller for Least {
-    fn name(&self) -> &'static str {
-        "least"
-    }
-    fn start(&mut self, _mss: u32, _handshake_loss: bool) {}
-    fn on_ack(&mut self, _ack: &Ack) {}
-    fn on_congestion(&mut self, _congestion: &Congestion) {}
-    fn on_recovered(&mut self, _now: Instant, _flight: u32) {}
-    fn on_timeout(&mut self, _now: Instant, _flight: u32, _first: bool) {}
-    fn on_spurious(&mut self, _now: Instant) {}
-    fn on_idle(&mut self, _now: Instant) {}
-    fn cwnd(&self) -> u32 {
-        10 * M
-    }
-    fn ssthresh(&self) -> u32 {
-        u32::MAX
-    }
-}
-
 #[test]
 fn a_controller_that_says_no_more_has_no_phase_and_no_rate_and_leaves_recovery_to_prr() {
-    assert_eq!((Least.phase(), Least.pacing_rate(), Least.uses_prr()), ("", None, true));
+    let least = Witness::new(M);
+    assert_eq!((least.phase(), least.pacing_rate(), least.uses_prr()), ("", None, true));
 }
 
 /// A round of CUBIC's in slow start: ten ACKs of a segment, each after `rtt`.

@@ -1,71 +1,16 @@
 //! What bounded the sender, and what was delivered, as a congestion controller hears it.
 
-use std::sync::{Arc, Mutex};
-
 use super::{M, ack, at, ms, sack, sacking_with};
 use crate::config::TcpConfig;
-use crate::congestion::{Ack, Congestion, CongestionControl, Controller};
 use crate::testing::Script;
-use crate::time::Instant;
+use crate::tests::witness::Witness;
 
-/// A window of ten segments, and what was told.
-#[derive(Debug, Clone, Default)]
-struct Witness {
-    acks: Arc<Mutex<Vec<Ack>>>,
-    app_limited: Arc<Mutex<Option<bool>>>,
-}
-
-impl Witness {
-    fn config(&self) -> TcpConfig {
-        let mut config = TcpConfig::new();
-        let witness = self.clone();
-        config.mtu_probing(false);
-        config.congestion(CongestionControl::Custom(Arc::new(move || Box::new(witness.clone()))));
-        config
-    }
-
-    fn last(&self) -> Ack {
-        *self.acks.lock().unwrap().last().expect("an ACK was told")
-    }
-
-    /// Whether the application, not the window, bounded what left last.
-    fn is_app_limited(&self) -> bool {
-        self.app_limited.lock().unwrap().expect("text has left")
-    }
-}
-
-impl Controller for Witness {
-    fn name(&self) -> &'static str {
-        "witness"
-    }
-
-    fn start(&mut self, _mss: u32, _handshake_loss: bool) {}
-
-    fn on_ack(&mut self, ack: &Ack) {
-        self.acks.lock().unwrap().push(*ack);
-    }
-
-    fn on_congestion(&mut self, _congestion: &Congestion) {}
-
-    fn on_recovered(&mut self, _now: Instant, _flight: u32) {}
-
-    fn on_timeout(&mut self, _now: Instant, _flight: u32, _first: bool) {}
-
-    fn on_spurious(&mut self, _now: Instant) {}
-
-    fn on_sent(&mut self, _now: Instant, _flight: u32, _octets: u32, app_limited: bool) {
-        *self.app_limited.lock().unwrap() = Some(app_limited);
-    }
-
-    fn on_idle(&mut self, _now: Instant) {}
-
-    fn cwnd(&self) -> u32 {
-        10 * M
-    }
-
-    fn ssthresh(&self) -> u32 {
-        u32::MAX
-    }
+/// A window of ten segments, and who is told.
+fn watched() -> (Witness, TcpConfig) {
+    let (witness, mut config) = (Witness::new(10 * M), TcpConfig::new());
+    config.mtu_probing(false);
+    witness.apply(&mut config);
+    (witness, config)
 }
 
 /// Blocks above a gap say as much about the window as an ACK that advances.
@@ -73,8 +18,8 @@ impl Controller for Witness {
 fn a_full_window_is_told_with_blocks_too() {
     // req: R5681-16
     for (segments, full) in [(10, true), (2, false)] {
-        let witness = Witness::default();
-        let mut script = sacking_with(&witness.config(), ms(100));
+        let (witness, config) = watched();
+        let mut script = sacking_with(&config, ms(100));
         script.write(segments * M);
         script.advance_ms(100);
         sack(&mut script, 0, &[(1, 2)]);
@@ -86,8 +31,8 @@ fn a_full_window_is_told_with_blocks_too() {
 /// Ten segments, all acknowledged in one go; `short` octets are missing to a full window. Whether the application bounds what
 /// leaves next.
 fn bound_after(short: u32) -> bool {
-    let witness = Witness::default();
-    let mut script = sacking_with(&witness.config(), ms(100));
+    let (witness, config) = watched();
+    let mut script = sacking_with(&config, ms(100));
     script.write(10 * M - short);
     script.advance_ms(100);
     let end = at(10) - short;
@@ -96,7 +41,7 @@ fn bound_after(short: u32) -> bool {
         connection.handle_segment(now, all);
         connection.write(vec![0; 10].into()).unwrap();
     });
-    witness.is_app_limited()
+    witness.sent().last().expect("text has left").app_limited
 }
 
 /// With nothing more to send the window bounds a flight all the same, if it is full.
@@ -110,8 +55,8 @@ fn a_flight_that_fills_the_window_is_not_bounded_by_the_application() {
 #[test]
 fn what_duplicates_reported_is_delivered_once() {
     // req: R9937-2
-    let witness = Witness::default();
-    let mut script = Script::listen(&witness.config(), "S 0:0(0) win 65535 <mss 1460>");
+    let (witness, config) = watched();
+    let mut script = Script::listen(&config, "S 0:0(0) win 65535 <mss 1460>");
     script.inject(". 1:1(0) ack 1 win 65535");
     script.write(10 * M);
     script.advance_ms(50);

@@ -1,68 +1,23 @@
 //! What a congestion controller is told of each ACK.
 
-use std::sync::{Arc, Mutex};
-
 use super::{M, ack, at, in_flight, ms, sack, sacking_with, text_sent};
 use crate::config::TcpConfig;
-use crate::congestion::{Ack, Congestion, CongestionControl, Controller};
-use crate::time::Instant;
-
-/// A window of ten segments, and all that was told.
-#[derive(Debug, Clone, Default)]
-struct Listening {
-    acks: Arc<Mutex<Vec<Ack>>>,
-    sent: Arc<Mutex<Vec<(u32, u32)>>>,
-}
-
-impl Controller for Listening {
-    fn name(&self) -> &'static str {
-        "listening"
-    }
-
-    fn start(&mut self, _mss: u32, _handshake_loss: bool) {}
-
-    fn on_ack(&mut self, ack: &Ack) {
-        self.acks.lock().unwrap().push(*ack);
-    }
-
-    fn on_congestion(&mut self, _congestion: &Congestion) {}
-
-    fn on_recovered(&mut self, _now: Instant, _flight: u32) {}
-
-    fn on_timeout(&mut self, _now: Instant, _flight: u32, _first: bool) {}
-
-    fn on_spurious(&mut self, _now: Instant) {}
-
-    fn on_sent(&mut self, _now: Instant, flight: u32, octets: u32, _app_limited: bool) {
-        self.sent.lock().unwrap().push((flight, octets));
-    }
-
-    fn on_idle(&mut self, _now: Instant) {}
-
-    fn cwnd(&self) -> u32 {
-        10 * M
-    }
-
-    fn ssthresh(&self) -> u32 {
-        u32::MAX
-    }
-}
+use crate::tests::witness::Witness;
 
 #[test]
 fn each_ack_is_told_with_what_it_did_to_the_flight() {
-    let listening = Listening::default();
-    let heard = listening.clone();
+    let heard = Witness::new(10 * M);
     let mut config = TcpConfig::new();
     config.mtu_probing(false);
-    config.congestion(CongestionControl::Custom(Arc::new(move || Box::new(listening.clone()))));
+    heard.apply(&mut config);
     let mut script = sacking_with(&config, ms(100));
     script.write(10 * M);
     assert_eq!(text_sent(&mut script).len(), 10);
-    assert_eq!(heard.sent.lock().unwrap().iter().map(|(_, octets)| octets).sum::<u32>(), 10 * M);
+    assert_eq!(heard.sent().iter().map(|sent| sent.octets).sum::<u32>(), 10 * M);
 
     script.advance_ms(100);
     ack(&mut script, at(2));
-    let first = *heard.acks.lock().unwrap().last().unwrap();
+    let first = heard.last();
     assert_eq!((first.acked, first.delivered, first.lost), (2 * M, 2 * M, 0));
     assert_eq!((first.prior_flight, first.flight), (10 * M, 8 * M));
     assert_eq!(first.nxt.distance_from(first.una), 8 * M);
@@ -71,7 +26,7 @@ fn each_ack_is_told_with_what_it_did_to_the_flight() {
 
     // Four segments above a hole: the hole is lost, and is told so in the same ACK.
     sack(&mut script, 2, &[(3, 7)]);
-    let lossy = *heard.acks.lock().unwrap().last().unwrap();
+    let lossy = heard.last();
     assert_eq!((lossy.acked, lossy.delivered, lossy.lost), (0, 4 * M, M));
     assert_eq!((lossy.prior_flight, lossy.flight), (8 * M, 3 * M));
     assert!(lossy.recovery, "a loss that is not repaired");
@@ -80,12 +35,12 @@ fn each_ack_is_told_with_what_it_did_to_the_flight() {
     // The whole of it.
     script.advance_ms(100);
     ack(&mut script, at(10));
-    let last = *heard.acks.lock().unwrap().last().unwrap();
+    let last = heard.last();
     assert_eq!((last.acked, last.lost, last.flight), (8 * M, 0, 0));
     assert_eq!(last.una, last.nxt);
-    let told = heard.acks.lock().unwrap().len();
+    let told = heard.acks().len();
     ack(&mut script, at(10));
-    assert_eq!(heard.acks.lock().unwrap().len(), told, "an ACK of nothing is not told");
+    assert_eq!(heard.acks().len(), told, "an ACK of nothing is not told");
 }
 
 /// The window over the round trip; twice as fast in slow start.
